@@ -1,0 +1,184 @@
+"""The plan: which tensors are quantized and how, and for every tensor left float a sentence why.
+
+A plan is made by a target from a prepared model. It knows names only, no arrays and no runtime, so it prints,
+compares, saves as JSON and is tested as text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from quantlab.errors import PlanError
+from quantlab.scheme import Scheme
+
+Role = Literal["activation", "weight", "bias"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Reader:
+    """One input of one node: the edge on which a quantized value is read."""
+
+    node: str
+    index: int
+
+    def __str__(self) -> str:
+        return f"{self.node}[{self.index}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A tensor to quantize.
+
+    Attributes:
+        tensor: the ONNX name of the tensor.
+        scheme: how it is encoded.
+        role: an activation, a constant weight, or a constant bias.
+        readers: the node inputs that read the quantized value; all others go on reading the float one.
+        is_output: whether the graph output of this name reads the quantized value too.
+        shared_with: the tensor whose encoding this one uses, or None for its own. Never a chain.
+        derived_from: (activation, weight) whose scales multiply to this one's (a bias), or None.
+        fixed_range: (low, high) known without data, such as (0, 1) after a sigmoid, or None.
+    """
+
+    tensor: str
+    scheme: Scheme
+    role: Role
+    readers: tuple[Reader, ...]
+    is_output: bool = False
+    shared_with: str | None = None
+    derived_from: tuple[str, str] | None = None
+    fixed_range: tuple[float, float] | None = None
+
+    def __str__(self) -> str:
+        parts = [f"{self.tensor}: {self.role} {self.scheme} -> {' '.join(map(str, self.readers)) or '-'}"]
+        parts += ["graph output"] if self.is_output else []
+        parts += [f"shared with {self.shared_with}"] if self.shared_with else []
+        parts += [f"derived from {' x '.join(self.derived_from)}"] if self.derived_from else []
+        parts += [f"fixed [{self.fixed_range[0]:g}, {self.fixed_range[1]:g}]"] if self.fixed_range else []
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """A tensor left float, and why.
+
+    Attributes:
+        tensor: the ONNX name of the tensor.
+        reason: one sentence for the user.
+        readers: the node inputs the reason is about; empty means every one.
+    """
+
+    tensor: str
+    reason: str
+    readers: tuple[Reader, ...] = ()
+
+    def __str__(self) -> str:
+        about = f" ({' '.join(map(str, self.readers))})" if self.readers else ""
+        return f"{self.tensor}{about}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a target quantizes in one model.
+
+    Attributes:
+        target: the name of the target that made it.
+        points: the tensors to quantize, in graph order.
+        skips: the tensors left float, in graph order.
+        integer_nodes: names of the nodes that must run in integers for the plan to pay, in graph order.
+        float_nodes: (name, reason) of nodes of the kinds the target could quantize, but that stay float.
+    """
+
+    target: str
+    points: tuple[Point, ...]
+    skips: tuple[Skip, ...] = ()
+    integer_nodes: tuple[str, ...] = ()
+    float_nodes: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [point.tensor for point in self.points]
+        twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+        if twice:
+            raise PlanError(f"plan: tensor {twice[0]!r} is planned twice; give it one point with all its readers")
+        by_name = self.by_tensor
+        for point in self.points:
+            for needed in (*((point.shared_with,) if point.shared_with else ()), *(point.derived_from or ())):
+                if needed not in by_name:
+                    raise PlanError(f"plan: {point.tensor!r} needs the encoding of {needed!r}, which has none")
+
+    @property
+    def by_tensor(self) -> Mapping[str, Point]:
+        """The points by the name of their tensor."""
+        return {point.tensor: point for point in self.points}
+
+    def of_role(self, role: Role) -> tuple[Point, ...]:
+        """The points of one role, in graph order."""
+        return tuple(point for point in self.points if point.role == role)
+
+    @property
+    def observed(self) -> tuple[str, ...]:
+        """Names of the activations whose statistics are needed, in graph order, members of shared groups included."""
+        return tuple(p.tensor for p in self.points if p.role == "activation" and p.fixed_range is None)
+
+    @property
+    def groups(self) -> Mapping[str, tuple[str, ...]]:
+        """The tensors of each shared encoding by the name of its owner; groups of one are left out."""
+        members: dict[str, list[str]] = {}
+        for point in self.points:
+            if point.shared_with:
+                members.setdefault(point.shared_with, [point.shared_with]).append(point.tensor)
+        return {owner: tuple(names) for owner, names in members.items()}
+
+    def __str__(self) -> str:
+        lines = [f"target {self.target}: {len(self.points)} points, {len(self.skips)} skips"]
+        lines += [f"  {point}" for point in self.points]
+        lines += [f"  float {skip}" for skip in self.skips]
+        lines += [f"  integer node {name}" for name in self.integer_nodes]
+        lines += [f"  float node {name}: {reason}" for name, reason in self.float_nodes]
+        return "\n".join(lines)
+
+    def to_json(self) -> str:
+        """Return the plan as JSON text that `from_json` reads back to an equal plan."""
+        return json.dumps(asdict(self), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Plan:
+        """Read a plan that `to_json` wrote.
+
+        Raises:
+            PlanError: the text is not JSON, or not that of a plan.
+        """
+        try:
+            data = json.loads(text)
+            return cls(
+                target=data["target"],
+                points=tuple(_point_from_json(item) for item in data["points"]),
+                skips=tuple(
+                    Skip(item["tensor"], item["reason"], _readers_from_json(item["readers"])) for item in data["skips"]
+                ),
+                integer_nodes=tuple(data["integer_nodes"]),
+                float_nodes=tuple((name, reason) for name, reason in data["float_nodes"]),
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise PlanError(f"plan: this is not a saved plan ({error}); make it anew with `quantlab ptq`") from error
+
+
+def _readers_from_json(items: Iterable[Mapping[str, Any]]) -> tuple[Reader, ...]:
+    return tuple(Reader(item["node"], item["index"]) for item in items)
+
+
+def _point_from_json(item: Mapping[str, Any]) -> Point:
+    derived, fixed = item["derived_from"], item["fixed_range"]
+    return Point(
+        tensor=item["tensor"],
+        scheme=Scheme(**item["scheme"]),
+        role=item["role"],
+        readers=_readers_from_json(item["readers"]),
+        is_output=item["is_output"],
+        shared_with=item["shared_with"],
+        derived_from=None if derived is None else (derived[0], derived[1]),
+        fixed_range=None if fixed is None else (fixed[0], fixed[1]),
+    )

@@ -1,0 +1,1 @@
+"""Q/DQ nodes: insert, bake, read back."""

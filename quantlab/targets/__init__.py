@@ -1,0 +1,1 @@
+"""What a runtime can run in INT8, as data and rules."""
