@@ -15,6 +15,7 @@ padding stays exact. Source: ONNX operators QuantizeLinear and DequantizeLinear,
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,6 +86,10 @@ class Encoding:
         if self.scale.ndim == 0:
             return f"scale={float(self.scale):.6g} zero_point={int(self.zero_point)} ({self.scheme})"
         return f"scale={self.scale.min():.4g}..{self.scale.max():.4g} x{self.scale.size} ({self.scheme})"
+
+
+Encodings = Mapping[str, Encoding]
+"""Encodings by the name of the tensor they belong to."""
 
 
 def encoding_from_range(interval: Range, scheme: Scheme) -> Encoding:

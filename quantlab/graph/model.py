@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import onnx_ir as ir
 
-from quantlab.data.batch import InputSpec
+from quantlab.data.batch import Array, InputSpec
+from quantlab.errors import ModelError
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -56,6 +57,28 @@ class Model:
     def outputs(self) -> tuple[str, ...]:
         """The names of the outputs, in order."""
         return tuple(v.name or "" for v in self.graph.outputs)
+
+    def values_by_name(self) -> dict[str, ir.Value]:
+        """Return every value of the main graph by name: inputs, initializers, outputs of nodes."""
+        values = {v.name: v for v in self.graph.inputs if v.name}
+        values |= dict(self.graph.initializers)
+        values |= {v.name: v for node in self.graph for v in node.outputs if v.name}
+        return values
+
+    def nodes_by_name(self) -> dict[str, ir.Node]:
+        """Return every named node of the main graph by name."""
+        return {node.name: node for node in self.graph if node.name}
+
+    def constant(self, name: str) -> Array:
+        """Return the values of an initializer.
+
+        Raises:
+            ModelError: the main graph has no initializer of that name.
+        """
+        value = self.graph.initializers.get(name)
+        if value is None or value.const_value is None:
+            raise ModelError(f"{self.name}: no initializer named {name!r}; plans belong to the prepared model")
+        return np.asarray(value.const_value.numpy())
 
     @property
     def size_bytes(self) -> int:
