@@ -1,1 +1,23 @@
 """What a runtime can run in INT8, as data and rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from quantlab.errors import RecipeError
+from quantlab.targets.target import Target
+
+__all__ = ["TARGETS", "Target", "target_named"]
+
+TARGETS: dict[str, Callable[[], Target]] = {}
+
+
+def target_named(name: str) -> Target:
+    """Return the target that users call by a name.
+
+    Raises:
+        RecipeError: there is none; the message lists those there are.
+    """
+    if name not in TARGETS:
+        raise RecipeError(f"target: {name!r} is unknown; use one of {', '.join(sorted(TARGETS))}")
+    return TARGETS[name]()
