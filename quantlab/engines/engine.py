@@ -64,6 +64,13 @@ class Engine(Protocol):
     def name(self) -> str:
         """What users call it, such as `onnxruntime`."""
 
+    @property
+    def is_simulation(self) -> bool:
+        """Whether quantization is computed in float, step by step.
+
+        The outputs then stand for those of another runtime; the latency stands for nothing.
+        """
+
     def open(self, model: Model, taps: Sequence[str] = ()) -> Session:
         """Load a model.
 

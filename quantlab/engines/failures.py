@@ -1,0 +1,60 @@
+"""Turns ONNX Runtime's error messages into one line that names the node and the reason.
+
+The messages come with an error number, source paths and signatures in front of the reason; for an operator it does
+not know, ONNX Runtime names no node. Recognised here are the texts of ONNX Runtime 1.30 and 1.31; any other text is
+passed on, in one line.
+"""
+
+from __future__ import annotations
+
+import re
+
+import onnx_ir as ir
+
+from quantlab.graph.model import Model
+
+_NUMBER = re.compile(r"^\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : ")
+_UNKNOWN_CUSTOM = re.compile(r"Fatal error: (?P<domain>[^:\s]*):(?P<op>[^(\s]+)\(-?\d+\) is not a registered")
+_UNKNOWN = re.compile(r"No Op registered for (?P<op>\S+) with domain_version of (?P<opset>-?\d+)")
+_NO_KERNEL = re.compile(
+    r"Could not find an implementation for (?P<op>[^(\s]+)\((?P<version>\d+)\).* name '(?P<node>[^']*)'"
+)
+_RUNNING = re.compile(
+    r"Non-zero status code returned while running (?P<op>\S+) node\. "
+    r"Name:\s*'(?P<node>[^']*)' Status Message: (?P<rest>.*)"
+)
+# "/src/file.h:583 void ns::Function(arguments) reason": where in ONNX Runtime it happened does not help the user.
+_SOURCE_PLACE = re.compile(r"^\S+\.(?:h|cc|cpp|hpp):\d+ (?:\S+ )*?\S*\([^)]*\)(?: const)? ")
+
+
+def failure_reason(text: str, model: Model) -> str:
+    """Return why ONNX Runtime refused a model or failed to run it, in one line.
+
+    Args:
+        text: the message of its exception.
+        model: the model it was given, where nodes are looked up.
+    """
+    reason = _NUMBER.sub("", " ".join(text.split()))
+    if found := _UNKNOWN_CUSTOM.search(reason):
+        return _unknown_operator(model, found["op"], found["domain"])
+    if found := _UNKNOWN.search(reason):
+        return _unknown_operator(model, found["op"], None)
+    if found := _NO_KERNEL.search(reason):
+        return f"node {found['node']!r}: operator {found['op']}-{found['version']} has no kernel for these types"
+    if found := _RUNNING.search(reason):
+        return f"node {found['node']!r} ({found['op']}): {_SOURCE_PLACE.sub('', found['rest'])}"
+    return reason
+
+
+def _unknown_operator(model: Model, op: str, domain: str | None) -> str:
+    nodes = [n for n in ir.traversal.RecursiveGraphIterator(model.graph) if n.op_type == op]
+    nodes = [n for n in nodes if domain is None or n.domain == domain] or nodes
+    where = f"node {nodes[0].name!r}: " if nodes else ""
+    more = f" ({len(nodes)} such nodes)" if len(nodes) > 1 else ""
+    domain = domain if domain is not None else (nodes[0].domain if nodes else "")
+    if domain:
+        return (
+            f"{where}operator {op} of domain {domain!r} is unknown{more}; "
+            "name the library that implements it in `libraries`"
+        )
+    return f"{where}operator {op} is unknown in opset {model.opset}{more}; export the model again with a known one"
