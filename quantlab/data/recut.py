@@ -1,0 +1,97 @@
+"""Turns samples that come in any portions into batches of one size, in the same order.
+
+Consecutive samples share a batch only if their shapes are equal, so samples that differ in height and width are fed in
+batches of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from quantlab.data.batch import Batch
+from quantlab.errors import DataError, RecipeError
+
+
+def spans(start: int, stop: int, batch_size: int) -> Iterator[tuple[int, int]]:
+    """Yield the (start, stop) of consecutive batches.
+
+    Raises:
+        RecipeError: `batch_size` is below 1.
+    """
+    check_batch_size(batch_size)
+    for begin in range(start, stop, batch_size):
+        yield begin, min(begin + batch_size, stop)
+
+
+def check_batch_size(batch_size: int) -> None:
+    """Raise RecipeError if `batch_size` is below 1."""
+    if batch_size < 1:
+        raise RecipeError(f"batch size {batch_size}: must be at least 1")
+
+
+def window(portions: Iterable[Batch], start: int, stop: int | None) -> Iterator[Batch]:
+    """Yield the parts of consecutive portions that hold samples start..stop-1, and read no portion beyond them."""
+    if stop is not None and stop <= start:
+        return
+    for portion in portions:
+        begin = max(start - portion.first, 0)
+        end = portion.size if stop is None else min(stop - portion.first, portion.size)
+        if begin < end:
+            yield cut(portion, begin, end)
+        if stop is not None and portion.first + portion.size >= stop:
+            return
+
+
+def gather(portions: Iterable[Batch], batch_size: int) -> Iterator[Batch]:
+    """Yield consecutive samples in batches of `batch_size`, shorter at the end and where a shape changes.
+
+    Raises:
+        RecipeError: `batch_size` is below 1.
+        DataError: some portions have labels and others have none.
+    """
+    check_batch_size(batch_size)
+    pending: list[Batch] = []
+    held = 0
+    for portion in portions:
+        if pending and not _can_join(pending[0], portion):
+            yield join(pending)
+            pending, held = [], 0
+        at = 0
+        while at < portion.size:
+            end = min(at + batch_size - held, portion.size)
+            pending.append(cut(portion, at, end))
+            held, at = held + end - at, end
+            if held == batch_size:
+                yield join(pending)
+                pending, held = [], 0
+    if pending:
+        yield join(pending)
+
+
+def cut(batch: Batch, start: int, stop: int) -> Batch:
+    """Return samples start..stop-1 of a batch, without copying."""
+    if start == 0 and stop == batch.size:
+        return batch
+    feeds = {name: array[start:stop] for name, array in batch.feeds.items()}
+    return Batch(feeds, None if batch.labels is None else batch.labels[start:stop], batch.first + start)
+
+
+def join(batches: list[Batch]) -> Batch:
+    """Return consecutive batches of equal shapes as one."""
+    head = batches[0]
+    if len(batches) == 1:
+        return head
+    feeds = {name: np.concatenate([batch.feeds[name] for batch in batches]) for name in head.feeds}
+    labels = [batch.labels for batch in batches if batch.labels is not None]
+    return Batch(feeds, np.concatenate(labels) if labels else None, head.first)
+
+
+def _can_join(one: Batch, other: Batch) -> bool:
+    if (one.labels is None) != (other.labels is None):
+        raise DataError(
+            f"samples from {other.first} on have {'no ' if other.labels is None else ''}labels, those before have "
+            f"{'none' if one.labels is None else 'some'}; give labels for all samples or for none"
+        )
+    return all(one.feeds[name].shape[1:] == array.shape[1:] for name, array in other.feeds.items())
