@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from quantlab.data.arrays import array_source
+from quantlab.data.open import open_source
+from quantlab.errors import DataError
+
+from .specs import IMAGE
+
+SAMPLES = np.zeros((3, 1, 4, 4), np.float32)
+
+
+def test_a_source_is_used_as_it_is():
+    source = array_source(SAMPLES, [IMAGE])
+    assert open_source(source, [IMAGE]) is source
+
+
+@pytest.mark.parametrize("spec", [SAMPLES, {"input": SAMPLES}, (SAMPLES, np.arange(3))])
+def test_arrays_in_memory_are_opened(spec):
+    assert open_source(spec, [IMAGE]).size == 3
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+def test_array_files_are_opened_by_text_and_by_path(tmp_path, as_text):
+    path = tmp_path / "x.npy"
+    np.save(path, SAMPLES)
+    source = open_source(str(path) if as_text else path, [IMAGE])
+    assert (source.name, source.size) == (str(path), 3)
+
+
+@pytest.mark.parametrize("spec", ["nothing", "", "no/such/folder", 3, None])
+def test_what_is_no_data_is_refused_with_the_forms_there_are(spec):
+    with pytest.raises(DataError, match=r"\.npz or \.npy file"):
+        open_source(spec, [IMAGE])
+
+
+def test_a_model_without_inputs_is_refused():
+    with pytest.raises(DataError, match="no inputs"):
+        open_source(SAMPLES, [])
