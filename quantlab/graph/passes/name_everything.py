@@ -1,0 +1,57 @@
+"""Give every node and value of the main graph a unique name that is the same in every run.
+
+Names that are there and unique stay, so that what a plan or a report says is what the user sees in the file.
+Subgraphs are left alone; their names are only avoided.
+"""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+
+def name_everything(model: ir.Model) -> tuple[str, ...]:
+    """Name nodes after their operator and first output, values after their node."""
+    graph = model.graph
+    inner = [node for node in ir.traversal.RecursiveGraphIterator(graph) if node.graph is not graph]
+    _name_values(graph, {value.name for node in inner for value in node.outputs if value.name})
+    renamed = _name_nodes(graph, {node.name for node in inner if node.name})
+    if not renamed:
+        return ()
+    return (f"{renamed} nodes had no name or one used twice, and were named after their operator and output",)
+
+
+def _name_nodes(graph: ir.Graph, taken: set[str]) -> int:
+    kept: set[ir.Node] = set()
+    for node in graph:
+        if node.name and node.name not in taken:
+            taken.add(node.name)
+            kept.add(node)
+    renamed = [node for node in graph if node not in kept]
+    for node in renamed:
+        output = next((value.name for value in node.outputs if value.name), "")
+        node.name = _unique(node.name or f"{node.op_type}_{output}", taken)
+    return len(renamed)
+
+
+def _name_values(graph: ir.Graph, taken: set[str]) -> None:
+    interface = [*graph.inputs, *graph.outputs, *graph.initializers.values()]
+    values = [*interface, *(value for node in graph for value in node.outputs)]
+    seen: set[ir.Value] = set()
+    for value in values:
+        # An output that is left out has no name and must not get one.
+        if value in seen or not (value.name or value.uses()):
+            continue
+        seen.add(value)
+        if value.name and value.name not in taken:
+            taken.add(value.name)
+            continue
+        node = value.producer()
+        value.name = _unique(value.name or (f"{node.op_type}_output" if node else "value"), taken)
+
+
+def _unique(wanted: str, taken: set[str]) -> str:
+    name, number = wanted, 1
+    while name in taken:
+        name, number = f"{wanted}_{number}", number + 1
+    taken.add(name)
+    return name

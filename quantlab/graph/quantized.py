@@ -1,0 +1,40 @@
+"""Which nodes of a model compute in integers already: such a model must not be quantized again."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from quantlab.graph.model import Model
+
+_PREFIXES = ("QLinear", "DynamicQuantize", "QOrdered")
+_OPS = frozenset(
+    {
+        "QuantizeLinear",
+        "DequantizeLinear",
+        "ConvInteger",
+        "MatMulInteger",
+        # ONNX Runtime's own (domain com.microsoft).
+        "MatMulIntegerToFloat",
+        "MatMulNBits",
+        "QAttention",
+        "QEmbedLayerNormalization",
+        "QGemm",
+        "QMoE",
+    }
+)
+
+
+def quantized_nodes(model: Model) -> tuple[str, ...]:
+    """Return what users call the nodes that quantize, dequantize or compute in integers, in graph order."""
+    nodes = ir.traversal.RecursiveGraphIterator(model.graph)
+    return tuple(_label(node) for node in nodes if node.op_type in _OPS or node.op_type.startswith(_PREFIXES))
+
+
+def is_quantized(model: Model) -> bool:
+    """Return whether any node of the model quantizes, dequantizes or computes in integers."""
+    return bool(quantized_nodes(model))
+
+
+def _label(node: ir.Node) -> str:
+    name = node.name or next((value.name for value in node.outputs if value.name), "")
+    return f"{node.op_type} {name!r}"

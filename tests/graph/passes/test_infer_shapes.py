@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pytest
+
+from quantlab.graph.prepare import prepare
+from tests.graph.models import parsed, prepared
+
+
+def shape_of(model, name):
+    value = next(v for node in model.graph for v in node.outputs if v.name == name)
+    return None if value.shape is None else [d if isinstance(d, int) else d.value for d in value.shape]
+
+
+CUSTOM = """g (float[N,3,8,8] x) => (float[N,3,8,8] y) { t = Relu(x)  u = own.Mystery(t)  v = Neg(u)  y = Relu(v) }"""
+
+
+def test_shapes_are_inferred_and_the_batch_stays_a_symbol():
+    model = parsed("""g (float[N,3,8,8] x) => (float[N,3,4,4] y) { t = Relu(x)
+    y = MaxPool<kernel_shape=[2,2], strides=[2,2]>(t) }""")
+    assert shape_of(prepared(model), "t") == ["N", 3, 8, 8]
+
+
+def test_an_unknown_operator_leaves_its_output_unknown_and_the_rest_inferred():
+    after = prepare(parsed(CUSTOM))
+    assert shape_of(after, "t") == ["N", 3, 8, 8]
+    assert shape_of(after, "u") is None
+
+
+def test_shapes_from_a_run_fill_what_inference_could_not():
+    after = prepare(parsed(CUSTOM), shapes=dict.fromkeys("tuv", (7, 3, 8, 8)))
+    assert shape_of(after, "u") == ["N", 3, 8, 8]
+    assert shape_of(after, "v") == ["N", 3, 8, 8]
+    assert after.notes[-1] == "the shapes of 2 tensors could not be inferred and were taken from a run"
+
+
+def test_a_run_does_not_fix_what_the_inputs_leave_free():
+    model = parsed("g (float[N,3,H,8] x) => (float[N,3,H,8] y) { u = own.Mystery(x)  y = Relu(u) }")
+    assert shape_of(prepare(model, shapes={"u": (7, 3, 8, 8)}), "u") == ["N", None, None, None]
+
+
+@pytest.mark.parametrize("size", [1, 5])
+def test_a_fixed_batch_is_filled_as_a_number(size):
+    model = parsed(f"g (float[{size},4] x) => (float[{size},4] y) {{ u = own.Mystery(x)  y = Relu(u) }}")
+    assert shape_of(prepare(model, shapes={"u": (size, 4)}), "u") == [size, 4]
