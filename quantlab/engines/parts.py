@@ -1,0 +1,199 @@
+"""Turns one batch and a tapped model into parts of tapped tensors that stay under a memory cap.
+
+    sample part:  as many samples as fit, floor(cap / 2 / bytes of one sample's taps), at least one
+    tap group:    where one sample alone is too large, as many taps as fit, at least one; each group has a session
+
+The cap is halved because whoever iterates still holds one part while the next is computed. Every tensor of every
+sample comes once. Groups depend on the cap and on the first sample, never on the batch size. The cap holds for the
+tapped tensors; weights and what the runtime needs for itself come on top.
+
+ONNX Runtime hands its outputs over without copying them [measured: 40 taps of 2 MB raise the peak by 84 MB], so
+binding outputs to buffers would gain nothing. It keeps every graph output until the run ends, wanted or not, hence
+the groups need sessions of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import onnx_ir as ir
+
+from quantlab.data.batch import Array, Feeds
+from quantlab.engines.engine import Engine, Session
+from quantlab.engines.tap import add_taps
+from quantlab.errors import RecipeError
+from quantlab.graph.model import Model
+
+DEFAULT_MEMORY_CAP_BYTES = 512 * 2**20
+
+
+def tapped_outputs(
+    session: Session, feeds: Feeds, *, memory_cap_bytes: int = DEFAULT_MEMORY_CAP_BYTES
+) -> Iterator[Mapping[str, Array]]:
+    """Yield the outputs of a tapped session for a batch, a part of the samples at a time.
+
+    The first part is one sample, whose bytes say how many more fit at once. A model whose batch size is fixed gets
+    its batch whole. One sample is never split: `TappedModel` does that.
+
+    Args:
+        session: a session opened with taps.
+        feeds: the batch; the first axis of every array counts its samples.
+        memory_cap_bytes: the most bytes of outputs at once, at least 1.
+
+    Raises:
+        RecipeError: the cap is below 1.
+        DataError, EngineError: as `Session.run`.
+    """
+    _check_cap(memory_cap_bytes)
+    size = _batch_size(feeds)
+    if size <= 1 or _has_fixed_batch(session):
+        yield session.run(feeds)
+        return
+    first = session.run(_samples(feeds, 0, 1))
+    sample_bytes = max(1, sum(array.nbytes for array in first.values()))
+    part_size = max(1, _part_bytes(memory_cap_bytes) // sample_bytes)
+    yield first
+    del first  # the next part must not come on top of this one
+    for start in range(1, size, part_size):
+        yield session.run(_samples(feeds, start, start + part_size))
+
+
+def tap_groups(bytes_by_tap: Mapping[str, int], group_bytes: int) -> tuple[tuple[str, ...], ...]:
+    """Return the taps in order, cut into groups of at most `group_bytes`, or of one tap that is larger.
+
+    Args:
+        bytes_by_tap: what each tap needs at once.
+        group_bytes: the most bytes of a group.
+    """
+    groups: list[list[str]] = []
+    used = 0
+    for tap, size in bytes_by_tap.items():
+        if not groups or used + size > group_bytes:
+            groups.append([])
+            used = 0
+        groups[-1].append(tap)
+        used += size
+    return tuple(tuple(group) for group in groups)
+
+
+def measure_taps(engine: Engine, model: Model, taps: Sequence[str], feeds: Feeds) -> dict[str, int]:
+    """Return the bytes of every tapped tensor for some feeds, without keeping the tensors.
+
+    The model is run with the shapes of the taps as outputs in place of the taps. An element whose type the graph
+    does not tell counts as 4 bytes.
+
+    Raises:
+        EngineError: a tap is no tensor of the model, or the engine refuses the model.
+    """
+    tapped = add_taps(model, taps)
+    graph = tapped.graph
+    by_name = {value.name or "": value for value in graph.outputs}
+    shapes = {tap: ir.node("Shape", [by_name[tap]]) for tap in dict.fromkeys(taps)}
+    graph.extend(shapes.values())
+    graph.outputs.clear()
+    for index, node in enumerate(shapes.values()):
+        node.name = node.outputs[0].name = f"quantlab.shape.{index}"
+        graph.outputs.append(node.outputs[0])
+    with engine.open(tapped) as session:
+        measured = session.run(feeds)
+    return {
+        tap: int(np.prod(measured[node.outputs[0].name or ""], dtype=np.int64)) * _item_bytes(by_name[tap])
+        for tap, node in shapes.items()
+    }
+
+
+class TappedModel:
+    """A model opened so that its taps can be read under a memory cap, one sample being too large included.
+
+    Sessions are opened at the first batch, and closed at the end of the `with` block.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        model: Model,
+        taps: Sequence[str],
+        *,
+        memory_cap_bytes: int = DEFAULT_MEMORY_CAP_BYTES,
+    ) -> None:
+        _check_cap(memory_cap_bytes)
+        add_taps(model, taps)  # a wrong name is told now, not at the first batch
+        self._engine = engine
+        self._model = model
+        self._taps = tuple(dict.fromkeys(taps))
+        self._memory_cap_bytes = memory_cap_bytes
+        self._sessions: list[tuple[Session, tuple[str, ...]]] = []
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._sessions = []
+        self._stack.close()
+
+    def run(self, feeds: Feeds) -> Iterator[Mapping[str, Array]]:
+        """Yield tapped arrays by name; each part holds some samples of some taps.
+
+        Args:
+            feeds: the batch; the first axis of every array counts its samples.
+
+        Raises:
+            DataError, EngineError: as `Session.run`.
+        """
+        if self._taps and not self._sessions:
+            self._open(feeds)
+        for session, group in self._sessions:
+            for part in tapped_outputs(session, feeds, memory_cap_bytes=self._memory_cap_bytes):
+                yield {tap: part[tap] for tap in group}
+
+    def _open(self, feeds: Feeds) -> None:
+        fixed = any(spec.fixed_batch is not None for spec in self._model.inputs)
+        smallest = feeds if fixed else _samples(feeds, 0, 1)
+        sizes = measure_taps(self._engine, self._model, self._taps, smallest)
+        for group in tap_groups(sizes, _part_bytes(self._memory_cap_bytes)):
+            session = self._stack.enter_context(self._engine.open(_without_outputs(self._model, group), group))
+            self._sessions.append((session, group))
+
+
+def _without_outputs(model: Model, kept: Iterable[str]) -> Model:
+    """Return a clone that outputs only what is kept, so that the runtime holds nothing else."""
+    clone = model.clone()
+    wanted = set(kept)
+    remaining = [value for value in clone.graph.outputs if value.name in wanted]
+    clone.graph.outputs.clear()
+    clone.graph.outputs.extend(remaining)
+    return clone
+
+
+def _samples(feeds: Feeds, start: int, stop: int) -> Feeds:
+    return {name: array[start:stop] for name, array in feeds.items()}
+
+
+def _batch_size(feeds: Feeds) -> int:
+    """Return how many samples there are; 1 where the feeds do not agree on it, so that nothing is cut."""
+    sizes = {array.shape[0] if array.ndim else 1 for array in feeds.values()}
+    return sizes.pop() if len(sizes) == 1 else 1
+
+
+def _has_fixed_batch(session: Session) -> bool:
+    return any(spec.fixed_batch is not None for spec in session.inputs)
+
+
+def _item_bytes(value: ir.Value) -> int:
+    return 4 if value.dtype is None else max(1, int(value.dtype.itemsize))
+
+
+def _part_bytes(memory_cap_bytes: int) -> int:
+    return max(1, memory_cap_bytes // 2)
+
+
+def _check_cap(memory_cap_bytes: int) -> None:
+    if memory_cap_bytes < 1:
+        raise RecipeError(f"memory cap: it is {memory_cap_bytes} bytes; give at least 1")
