@@ -11,14 +11,14 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from quantlab.data.batch import Batch
-from quantlab.errors import DataError, RecipeError
+from quantlab.errors import DataError
 
 
 def spans(start: int, stop: int, batch_size: int) -> Iterator[tuple[int, int]]:
     """Yield the (start, stop) of consecutive batches.
 
     Raises:
-        RecipeError: `batch_size` is below 1.
+        DataError: `batch_size` is below 1.
     """
     check_batch_size(batch_size)
     for begin in range(start, stop, batch_size):
@@ -26,9 +26,9 @@ def spans(start: int, stop: int, batch_size: int) -> Iterator[tuple[int, int]]:
 
 
 def check_batch_size(batch_size: int) -> None:
-    """Raise RecipeError if `batch_size` is below 1."""
+    """Raise DataError if `batch_size` is below 1."""
     if batch_size < 1:
-        raise RecipeError(f"batch size {batch_size}: must be at least 1")
+        raise DataError(f"batch size {batch_size}: must be at least 1")
 
 
 def window(portions: Iterable[Batch], start: int, stop: int | None) -> Iterator[Batch]:
@@ -48,7 +48,7 @@ def gather(portions: Iterable[Batch], batch_size: int) -> Iterator[Batch]:
     """Yield consecutive samples in batches of `batch_size`, shorter at the end and where a shape changes.
 
     Raises:
-        RecipeError: `batch_size` is below 1.
+        DataError: `batch_size` is below 1.
         DataError: some portions have labels and others have none.
     """
     check_batch_size(batch_size)

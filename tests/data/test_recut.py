@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from quantlab.data.batch import Batch
 from quantlab.data.recut import gather, window
-from quantlab.errors import DataError, RecipeError
+from quantlab.errors import DataError
 
 
 def portions(sizes: list[int], widths: list[int] | None = None) -> list[Batch]:
@@ -62,5 +62,5 @@ def test_labels_for_some_samples_only_are_refused():
 
 
 def test_a_batch_size_below_one_is_refused():
-    with pytest.raises(RecipeError, match="batch size 0"):
+    with pytest.raises(DataError, match="batch size 0"):
         list(gather(portions([1]), 0))
