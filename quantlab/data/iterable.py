@@ -132,7 +132,7 @@ def _iterable(items: object, name: str) -> Iterable[Any]:
         return items
     if hasattr(items, "__getitem__") and isinstance(items, Sized):
         return _Items(items)
-    raise DataError(f"{name}: a {type(items).__name__} cannot be iterated; {_AGAIN}")
+    raise DataError(f"{name}: an object of type {type(items).__name__} cannot be iterated; {_AGAIN}")
 
 
 def _numbered(items: Iterable[Any], name: str) -> Iterator[tuple[int, Any]]:

@@ -75,13 +75,8 @@ def test_arrays_without_labels_give_batches_without_labels():
 
 def test_several_inputs_go_by_position_or_by_name():
     ids, mask = np.ones((2, 5), np.int64), np.zeros((2, 5), np.int64)
-    for item in (
-        (ids, mask),
-        {"attention_mask": mask, "input_ids": ids},
-        ({"input_ids": ids, "attention_mask": mask},),
-    ):
-        if len(item) == 1:
-            continue
+    by_name = {"attention_mask": mask, "input_ids": ids}
+    for item in ((ids, mask), by_name, [ids, mask]):
         batch = next(iterable_source([item], [TOKENS, MASK]).read(0, None, 2))
         assert batch.feeds["input_ids"].all()
         assert not batch.feeds["attention_mask"].any()
@@ -148,7 +143,7 @@ def test_an_order_that_changes_is_refused():
     ("items", "message"),
     [
         ([], "holds no samples"),
-        (3, "a int cannot be iterated"),
+        (3, "an object of type int cannot be iterated"),
         (["text"], "is a str; give an array"),
         ([(SAMPLES, LABELS[:3])], "different numbers of samples: input 7, labels 3"),
         ([(SAMPLES, LABELS, LABELS)], "is a tuple of 3"),

@@ -30,7 +30,7 @@ def test_array_files_are_opened_by_text_and_by_path(tmp_path, as_text):
     assert (source.name, source.size) == (str(path), 3)
 
 
-@pytest.mark.parametrize("spec", ["nothing", "", "no/such/folder", 3, None])
+@pytest.mark.parametrize("spec", ["nothing", "", "no/such/folder"])
 def test_what_is_no_data_is_refused_with_the_forms_there_are(spec):
     with pytest.raises(DataError, match=r"\.npz or \.npy file"):
         open_source(spec, [IMAGE])
@@ -39,3 +39,9 @@ def test_what_is_no_data_is_refused_with_the_forms_there_are(spec):
 def test_a_model_without_inputs_is_refused():
     with pytest.raises(DataError, match="no inputs"):
         open_source(SAMPLES, [])
+
+
+@pytest.mark.parametrize("spec", [3, None])
+def test_an_object_that_holds_no_data_is_refused(spec):
+    with pytest.raises(DataError, match="cannot be iterated"):
+        open_source(spec, [IMAGE])
