@@ -1,0 +1,125 @@
+"""Model + engine + batches → statistics of named tensors, in one streaming pass.
+
+Never more than one part of one batch of activations is in memory: the tapped session splits a batch to stay under
+the cap. What is collected knows nothing of INT8, so one pass serves every calibrator, target and bit width.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from quantlab.data.batch import Batch, Batches
+from quantlab.engines.engine import Engine
+from quantlab.engines.parts import DEFAULT_MEMORY_CAP_BYTES, TappedModel
+from quantlab.errors import CalibrationError, PlanError
+from quantlab.graph.model import Model
+from quantlab.plan import Plan
+from quantlab.stats.count import TensorCounter
+from quantlab.stats.table import Statistics
+
+_logger = logging.getLogger(__name__)
+
+OnProgress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class CollectSettings:
+    """How to collect; none of it changes what is counted.
+
+    Attributes:
+        memory_cap_bytes: the most bytes of tapped activations held at once.
+        on_progress: called with the number of samples just counted.
+        on_partial: called after every batch with a function that returns the statistics so far, so that a caller
+            can save them from time to time and resume later.
+    """
+
+    memory_cap_bytes: int = DEFAULT_MEMORY_CAP_BYTES
+    on_progress: OnProgress | None = None
+    on_partial: Callable[[Callable[[], Statistics]], None] | None = None
+
+
+@dataclass(slots=True)
+class _Collection:
+    """The counters of one pass."""
+
+    counters: dict[str, TensorCounter]
+    samples: int = 0
+    before: Statistics | None = field(default=None)
+
+    def add(self, tapped: TappedModel, batch: Batch) -> None:
+        where = f"samples {batch.first}..{batch.first + batch.size - 1}"
+        for name in self.counters.keys() & batch.feeds.keys():
+            self.counters[name].add(batch.feeds[name], batch=where)
+        for part in tapped.run(batch.feeds):
+            for name, array in part.items():
+                self.counters[name].add(array, batch=where)
+        self.samples += batch.size
+
+    def statistics(self) -> Statistics:
+        tensors = {name: counter.statistics() for name, counter in self.counters.items()}
+        collected = Statistics(tensors, self.samples)
+        return collected if self.before is None else self.before.merge(collected)
+
+
+def observed_tensors(plans: Iterable[Plan]) -> tuple[str, ...]:
+    """Return the union of the tensors that plans need statistics of, in first-seen order."""
+    return tuple(dict.fromkeys(name for plan in plans for name in plan.observed))
+
+
+def collect(
+    model: Model,
+    tensors: Sequence[str],
+    engine: Engine,
+    batches: Batches,
+    *,
+    settings: CollectSettings | None = None,
+    resume: Statistics | None = None,
+) -> Statistics:
+    """Return the statistics of named tensors over all samples of `batches`.
+
+    The result does not depend on the batch size, nor on the order of the samples, for an engine whose activations
+    do not.
+
+    Args:
+        model: the prepared float model.
+        tensors: ONNX names of activations or model inputs.
+        engine: what runs the model.
+        batches: the calibration samples.
+        settings: memory cap and callbacks.
+        resume: statistics of the first `resume.samples` samples, which are then skipped.
+
+    Raises:
+        PlanError: the model has no tensor of a given name, or `resume` holds other tensors.
+        CalibrationError: there is not a single sample, or a value is NaN or infinite.
+    """
+    settings = settings or CollectSettings()
+    _check_names(model, tensors, resume)
+    remaining = batches if resume is None else batches.beyond(resume.samples)
+    collection = _Collection({name: TensorCounter(name) for name in tensors}, before=resume)
+    inputs = {spec.name for spec in model.inputs}
+    taps = [name for name in tensors if name not in inputs]
+    with TappedModel(engine, model, taps, memory_cap_bytes=settings.memory_cap_bytes) as tapped:
+        for batch in remaining:
+            collection.add(tapped, batch)
+            if settings.on_progress:
+                settings.on_progress(batch.size)
+            if settings.on_partial:
+                settings.on_partial(collection.statistics)
+    statistics = collection.statistics()
+    if statistics.samples == 0:
+        raise CalibrationError(
+            f"data {batches.name!r}: not a single sample to calibrate with; check the path and --samples"
+        )
+    _logger.info("collected %d tensors over %d samples", len(tensors), statistics.samples)
+    return statistics
+
+
+def _check_names(model: Model, tensors: Sequence[str], resume: Statistics | None) -> None:
+    known = model.values_by_name()
+    missing = [name for name in tensors if name not in known]
+    if missing:
+        raise PlanError(f"{model.name}: no tensor named {missing[0]!r}; plans belong to the prepared model")
+    if resume is not None and set(resume.tensors) != set(tensors):
+        raise PlanError("resume: the saved statistics are of other tensors; delete stats.npz to start anew")
