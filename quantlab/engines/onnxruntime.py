@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import onnx_ir as ir
 
 from quantlab.data.batch import Array, Feeds
 from quantlab.engines.engine import Session
@@ -30,9 +29,8 @@ from quantlab.engines.failures import failure_reason
 from quantlab.engines.tap import add_taps
 from quantlab.errors import EngineError, EngineMissing, RecipeError
 from quantlab.graph.model import Model
+from quantlab.graph.save import needs_external_data, save, to_bytes
 
-# Protobuf ends at 2 GiB; the rest of the graph besides the weights gets what is left of it.
-_LARGEST_INLINE_BYTES = 2**31 - 2**26
 _NO_SPINNING = {"session.intra_op.allow_spinning": "0", "session.inter_op.allow_spinning": "0"}
 _LOG_NOTHING = 4  # every failure is raised, so the runtime need not also write it to stderr
 
@@ -175,14 +173,12 @@ def _inference_session(source: bytes | str, options: Any, providers: list[str]) 
 @contextmanager
 def _serialised(model: Model) -> Iterator[bytes | str]:
     """Yield what ONNX Runtime loads: the bytes, or the path of a temporary file where protobuf's limit is passed."""
-    if model.size_bytes <= _LARGEST_INLINE_BYTES:
-        inline = model.clone()
-        ir.external_data.load_to_model(inline.ir_model)
-        yield ir.to_proto(inline.ir_model).SerializeToString()
+    if not needs_external_data(model):
+        yield to_bytes(model)
         return
     with tempfile.TemporaryDirectory(prefix="quantlab-") as folder:
         path = Path(folder) / "model.onnx"
-        ir.save(model.clone().ir_model, path, external_data="weights.bin")
+        save(model, path)
         yield str(path)
 
 
