@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from quantlab.data.batch import Batch
+from quantlab.data.recut import spans
 from quantlab.errors import DataError
 
 Part = Literal["train", "calibration", "evaluation"]
@@ -81,14 +82,12 @@ class DigitsSource:
         The feed is float32 [batch, 1, 32, 32] in [-1, 1]; the labels are int64 [batch], 0..9.
 
         Raises:
-            DataError: `start` is negative or `batch_size` below 1.
+            DataError: `batch_size` is below 1, or the package data cannot be read.
         """
-        if start < 0 or batch_size < 1:
-            raise DataError(f"{self.name}: start {start} must be at least 0 and batch size {batch_size} at least 1")
         archive = _archive()
-        last = self.size if stop is None else min(stop, self.size)
-        for first in range(start, last, batch_size):
-            samples = archive.samples[self.part][first : min(first + batch_size, last)]
+        end = self.size if stop is None else min(stop, self.size)
+        for first, last in spans(start, end, batch_size):
+            samples = archive.samples[self.part][first:last]
             feeds = {self.input_name: images_from_counts(archive.counts[samples])}
             yield Batch(feeds, archive.labels[samples], first)
 
