@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from quantlab.data.digits import Part
+from quantlab.files import replacing
+from quantlab.zoo.manifest import FOLDER, write_manifest
 
 SEED = 20
 CALIBRATION_SIZE = 384
@@ -57,8 +59,7 @@ def pack(path: Path) -> None:
     digits = load_digits()
     labels = digits.target.astype(np.int64)
     parts = stratified_split(labels, {"calibration": CALIBRATION_SIZE, "evaluation": EVALUATION_SIZE}, SEED)
-    unfinished = path.with_suffix(".npz.tmp")
-    with unfinished.open("wb") as stream:
+    with replacing(path) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(
             stream,
             counts=digits.images.astype(np.uint8),
@@ -67,8 +68,8 @@ def pack(path: Path) -> None:
             calibration=parts["calibration"].astype(np.int16),
             evaluation=parts["evaluation"].astype(np.int16),
         )
-    unfinished.replace(path)
 
 
 if __name__ == "__main__":
-    pack(Path(__file__).with_name("digits.npz"))
+    pack(FOLDER / "digits.npz")
+    write_manifest()
