@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from quantlab.data.arrays import array_source
+from quantlab.data.image_folder import ImageFolderSource
 from quantlab.data.open import open_source
 from quantlab.errors import DataError
 
@@ -45,3 +47,11 @@ def test_a_model_without_inputs_is_refused():
 def test_an_object_that_holds_no_data_is_refused(spec):
     with pytest.raises(DataError, match="cannot be iterated"):
         open_source(spec, [IMAGE])
+
+
+def test_a_folder_is_opened_as_images(tmp_path):
+    (tmp_path / "cat").mkdir()
+    Image.new("L", (4, 4)).save(tmp_path / "cat" / "1.png")
+    source = open_source(tmp_path, [IMAGE])
+    assert isinstance(source, ImageFolderSource)
+    assert (source.name, source.size) == (str(tmp_path), 1)

@@ -1,0 +1,106 @@
+"""Turns an image file into pixels, and pixels into a network's input.
+
+The geometry is that of torchvision's Resize and CenterCrop on Pillow images, so a network sees what it was trained on.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from quantlab.data.batch import Array
+from quantlab.data.preprocess import Preprocess
+from quantlab.errors import DataError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+# What Pillow's decoders raise for files that are damaged, cut short or no images at all.
+_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, struct.error, zlib.error)
+
+# 65535 = 257 · 255, so this maps 16-bit white to 8-bit white.
+_SIXTEEN_TO_EIGHT = 257
+
+
+def read_image(path: Path, preprocess: Preprocess) -> Array:
+    """Return one image as a network's input, float32 [channels, height, width] or [height, width, channels].
+
+    Args:
+        path: an image of any mode that Pillow reads; the orientation its camera noted is applied, transparency is
+            dropped, of an animation the first picture counts.
+        preprocess: with the sizes filled in.
+
+    Raises:
+        DataError: the file is no image, is damaged, or is smaller than the crop; the message names it.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            pixels = _pixels(image, preprocess)
+    except Image.DecompressionBombError as error:
+        raise DataError(f"{path}: the image is too large to be safe: {error}") from error
+    except _UNREADABLE as error:
+        raise DataError(f"{path}: cannot be read as an image: {error}; repair or remove it") from error
+    crop = preprocess.crop
+    if crop is not None:
+        pixels = _centre(pixels, crop, path)
+    return _normalise(pixels, preprocess)
+
+
+def _pixels(image: Image.Image, preprocess: Preprocess) -> npt.NDArray[np.uint8]:
+    """Return uint8 [height, width, channels], resized."""
+    from PIL import Image, ImageOps
+
+    image = _eight_bit(ImageOps.exif_transpose(image)).convert("L" if preprocess.channels == "GRAY" else "RGB")
+    if preprocess.resize is not None:
+        width, height = _resized(image.size, preprocess.resize)
+        image = image.resize((width, height), Image.Resampling[preprocess.interpolation.upper()])
+    pixels = np.asarray(image, dtype=np.uint8)
+    pixels = pixels[:, :, np.newaxis] if pixels.ndim == 2 else pixels
+    return pixels[:, :, ::-1] if preprocess.channels == "BGR" else pixels
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """Return an image of a mode that Pillow converts without clipping or warning."""
+    from PIL import Image
+
+    if image.mode == "F":
+        raise ValueError("its pixels are floats; save them as an .npy array")
+    if image.mode.startswith("I"):
+        levels = np.asarray(image).astype(np.int64)
+        if levels.min() < 0 or levels.max() > _SIXTEEN_TO_EIGHT * 255:
+            raise ValueError("its pixels have more than 16 bits; save them as an .npy array")
+        return Image.fromarray(((levels + _SIXTEEN_TO_EIGHT // 2) // _SIXTEEN_TO_EIGHT).astype(np.uint8))
+    # A palette with transparent entries warns unless it goes through RGBA.
+    return image.convert("RGBA") if image.mode in ("P", "PA") else image
+
+
+def _resized(size: tuple[int, int], resize: int | tuple[int, int]) -> tuple[int, int]:
+    """Return the (width, height) after resizing."""
+    width, height = size
+    if isinstance(resize, tuple):
+        return resize[1], resize[0]
+    long = int(resize * max(size) / min(size))  # rounded down, as torchvision does
+    return (resize, long) if width <= height else (long, resize)
+
+
+def _centre(pixels: npt.NDArray[np.uint8], crop: tuple[int, int], path: Path) -> npt.NDArray[np.uint8]:
+    height, width = pixels.shape[:2]
+    if height < crop[0] or width < crop[1]:
+        raise DataError(
+            f"{path}: has {height}×{width} pixels where {crop[0]}×{crop[1]} are cropped; "
+            "set `resize` in the preprocessing"
+        )
+    top, left = round((height - crop[0]) / 2), round((width - crop[1]) / 2)
+    return pixels[top : top + crop[0], left : left + crop[1]]
+
+
+def _normalise(pixels: npt.NDArray[np.uint8], preprocess: Preprocess) -> Array:
+    channels = [levels[pixels[:, :, channel]] for channel, levels in enumerate(preprocess.table)]
+    return np.stack(channels, axis=0 if preprocess.layout == "NCHW" else 2)
