@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 from quantlab.errors import RecipeError
 from quantlab.targets.target import Target
+from quantlab.targets.tensorrt import TensorRT
 
-__all__ = ["TARGETS", "Target", "target_named"]
+__all__ = ["TARGETS", "Target", "TensorRT", "target_named"]
 
-TARGETS: dict[str, Callable[[], Target]] = {}
+TARGETS: dict[str, Callable[[], Target]] = {"tensorrt": TensorRT}
 
 
 def target_named(name: str) -> Target:
