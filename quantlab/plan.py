@@ -41,6 +41,8 @@ class Point:
         shared_with: the tensor whose encoding this one uses, or None for its own. Never a chain.
         derived_from: (activation, weight) whose scales multiply to this one's (a bias), or None.
         fixed_range: (low, high) known without data, such as (0, 1) after a sigmoid, or None.
+        limits: (low, high) that the encoding's range must stay within, None where open: a Relu or Clip disappears
+            into the rounding only if no integer stands for a value that it would have clipped.
     """
 
     tensor: str
@@ -51,6 +53,7 @@ class Point:
     shared_with: str | None = None
     derived_from: tuple[str, str] | None = None
     fixed_range: tuple[float, float] | None = None
+    limits: tuple[float | None, float | None] = (None, None)
 
     def __str__(self) -> str:
         parts = [f"{self.tensor}: {self.role} {self.scheme} -> {' '.join(map(str, self.readers)) or '-'}"]
@@ -58,7 +61,14 @@ class Point:
         parts += [f"shared with {self.shared_with}"] if self.shared_with else []
         parts += [f"derived from {' x '.join(self.derived_from)}"] if self.derived_from else []
         parts += [f"fixed [{self.fixed_range[0]:g}, {self.fixed_range[1]:g}]"] if self.fixed_range else []
+        low, high = ("..." if end is None else f"{end:g}" for end in self.limits)
+        parts += [f"within [{low}, {high}]"] if self.limits != (None, None) else []
         return ", ".join(parts)
+
+    def within_limits(self, low: float, high: float) -> tuple[float, float]:
+        """Return a range cut to the limits."""
+        lowest, highest = self.limits
+        return low if lowest is None else max(low, lowest), high if highest is None else min(high, highest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +100,8 @@ class Plan:
         skips: the tensors left float, in graph order.
         integer_nodes: names of the nodes that must run in integers for the plan to pay, in graph order.
         float_nodes: (name, reason) of nodes of the kinds the target could quantize, but that stay float.
+        fences: tensors whose QuantizeLinear the runtime must not merge with the node before it, which would then run
+            in integers against the plan; `bake` puts a node between that changes nothing.
     """
 
     target: str
@@ -97,6 +109,7 @@ class Plan:
     skips: tuple[Skip, ...] = ()
     integer_nodes: tuple[str, ...] = ()
     float_nodes: tuple[tuple[str, str], ...] = ()
+    fences: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = [point.tensor for point in self.points]
@@ -138,6 +151,7 @@ class Plan:
         lines += [f"  float {skip}" for skip in self.skips]
         lines += [f"  integer node {name}" for name in self.integer_nodes]
         lines += [f"  float node {name}: {reason}" for name, reason in self.float_nodes]
+        lines += [f"  fence before the rounding of {name}" for name in self.fences]
         return "\n".join(lines)
 
     def to_json(self) -> str:
@@ -161,6 +175,7 @@ class Plan:
                 ),
                 integer_nodes=tuple(data["integer_nodes"]),
                 float_nodes=tuple((name, reason) for name, reason in data["float_nodes"]),
+                fences=tuple(data["fences"]),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise PlanError(f"plan: this is not a saved plan ({error}); make it anew with `quantlab ptq`") from error
@@ -171,7 +186,7 @@ def _readers_from_json(items: Iterable[Mapping[str, Any]]) -> tuple[Reader, ...]
 
 
 def _point_from_json(item: Mapping[str, Any]) -> Point:
-    derived, fixed = item["derived_from"], item["fixed_range"]
+    derived, fixed, limits = item["derived_from"], item["fixed_range"], item["limits"]
     return Point(
         tensor=item["tensor"],
         scheme=Scheme(**item["scheme"]),
@@ -181,4 +196,5 @@ def _point_from_json(item: Mapping[str, Any]) -> Point:
         shared_with=item["shared_with"],
         derived_from=None if derived is None else (derived[0], derived[1]),
         fixed_range=None if fixed is None else (fixed[0], fixed[1]),
+        limits=(limits[0], limits[1]),
     )

@@ -16,6 +16,7 @@ from quantlab.data.batch import Array
 from quantlab.errors import ModelError, PlanError
 from quantlab.graph.model import Model
 from quantlab.plan import Plan, Point
+from quantlab.qdq.fence import fence
 from quantlab.qdq.insert import initializer
 from quantlab.qdq.pairs import Pair, pairs
 
@@ -43,6 +44,7 @@ def bake(model: Model, plan: Plan) -> Model:
             _bake_weight(clone.graph, pair)
     for point in plan.of_role("bias"):
         _bake_bias(clone, point, encodings)
+    fence(clone, plan)
     _drop_unused_initializers(clone.graph)
     return clone
 

@@ -40,6 +40,7 @@ class Draft:
         self._integer: set[str] = set()
         self._float: dict[str, str] = {}
         self._owner: dict[str, str] = {}
+        self._fences: set[str] = set()
         self._node_order = {node.name or "": index for index, node in enumerate(model.graph)}
         self._tensor_order = _tensor_order(model)
 
@@ -100,11 +101,15 @@ class Draft:
         """Say why a node of a kind the target could quantize stays float; the first reason stands."""
         self._float.setdefault(node, reason)
 
+    def fence(self, tensor: str) -> None:
+        """Keep the runtime from merging a tensor's QuantizeLinear with the float node before it."""
+        self._fences.add(tensor)
+
     def freeze(self) -> Plan:
         """Return the plan, in graph order.
 
         The owner of a shared group is its first member in graph order. The group has a fixed range only when
-        every member has one (their union); otherwise all are observed.
+        every member has one (their union); otherwise all are observed. Its limits are the narrowest of its members'.
 
         Raises:
             PlanError: a shared or derived encoding points at a tensor that has no point.
@@ -123,6 +128,7 @@ class Draft:
             skips=tuple(sorted(self._skips, key=lambda skip: self._tensor_order.get(skip.tensor, end))),
             integer_nodes=tuple(sorted(self._integer, key=self._node_order.__getitem__)),
             float_nodes=tuple(sorted(self._float.items(), key=lambda item: self._node_order[item[0]])),
+            fences=tuple(sorted(self._fences, key=self._tensor_order.__getitem__)),
         )
 
     def _root(self, tensor: str) -> str:
@@ -141,7 +147,10 @@ def _in_group(point: Point, members: list[Point]) -> Point:
         raise PlanError(f"plan: {point.tensor!r} ({point.scheme}) cannot share with {owner.tensor!r} ({owner.scheme})")
     ranges = [member.fixed_range for member in members if member.fixed_range is not None]
     fixed = (min(low for low, _ in ranges), max(high for _, high in ranges)) if len(ranges) == len(members) else None
-    return replace(point, shared_with=None if owner is point else owner.tensor, fixed_range=fixed)
+    lows = [member.limits[0] for member in members if member.limits[0] is not None]
+    highs = [member.limits[1] for member in members if member.limits[1] is not None]
+    limits = (max(lows, default=None), min(highs, default=None))
+    return replace(point, shared_with=None if owner is point else owner.tensor, fixed_range=fixed, limits=limits)
 
 
 def _check(model: Model) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from quantlab.errors import PlanError
 from quantlab.graph.model import Model
-from quantlab.plan import Point, Reader
+from quantlab.plan import Plan, Point, Reader
 from quantlab.scheme import Scheme
 from quantlab.targets.draft import Draft
 
@@ -136,3 +136,26 @@ def test_a_model_that_is_not_prepared_or_is_quantized_already_is_refused(body: s
     text = f'<ir_version: 10, opset_import: ["": 21]> g (float[1] x, float s) => (y2) {{ {body} }}'
     with pytest.raises(PlanError, match=complaint):
         Draft(Model(ir.from_onnx_text(text)), "test")
+
+
+def test_a_group_keeps_the_narrowest_limits_of_its_members() -> None:
+    draft = Draft(chain(), "test")
+    draft.add(point("a", limits=(0.0, None)))
+    draft.add(point("b", limits=(None, 6.0), shared_with="a"))
+    assert {p.limits for p in draft.freeze().points} == {(0.0, 6.0)}
+
+
+def test_limits_cut_a_range_only_where_they_are_set() -> None:
+    assert point("a", limits=(0.0, None)).within_limits(-0.5, 9.0) == (0.0, 9.0)
+    assert point("a", limits=(None, 6.0)).within_limits(-0.5, 9.0) == (-0.5, 6.0)
+    assert point("a", limits=(0.0, 6.0)).within_limits(0.5, 5.0) == (0.5, 5.0)
+
+
+def test_limits_and_fences_survive_json() -> None:
+    draft = Draft(chain(), "test")
+    draft.add(point("a", limits=(0.0, None)))
+    draft.fence("a")
+    plan = draft.freeze()
+    assert Plan.from_json(plan.to_json()) == plan
+    assert "within [0, ...]" in str(plan)
+    assert "fence before the rounding of a" in str(plan)
