@@ -27,12 +27,12 @@ _RUNNING = re.compile(
 _SOURCE_PLACE = re.compile(r"^\S+\.(?:h|cc|cpp|hpp):\d+ (?:\S+ )*?\S*\([^)]*\)(?: const)? ")
 
 
-def failure_reason(text: str, model: Model) -> str:
+def failure_reason(text: str, model: Model | None = None) -> str:
     """Return why ONNX Runtime refused a model or failed to run it, in one line.
 
     Args:
         text: the message of its exception.
-        model: the model it was given, where nodes are looked up.
+        model: the model it was given, where the nodes of an unknown operator are looked up.
     """
     reason = _NUMBER.sub("", " ".join(text.split()))
     if found := _UNKNOWN_CUSTOM.search(reason):
@@ -46,9 +46,10 @@ def failure_reason(text: str, model: Model) -> str:
     return reason
 
 
-def _unknown_operator(model: Model, op: str, domain: str | None) -> str:
-    nodes = [n for n in ir.traversal.RecursiveGraphIterator(model.graph) if n.op_type == op]
-    nodes = [n for n in nodes if domain is None or n.domain == domain] or nodes
+def _unknown_operator(model: Model | None, op: str, domain: str | None) -> str:
+    everything = ir.traversal.RecursiveGraphIterator(model.graph) if model else ()
+    nodes = [node for node in everything if node.op_type == op]
+    nodes = [node for node in nodes if domain is None or node.domain == domain] or nodes
     where = f"node {nodes[0].name!r}: " if nodes else ""
     more = f" ({len(nodes)} such nodes)" if len(nodes) > 1 else ""
     domain = domain if domain is not None else (nodes[0].domain if nodes else "")
@@ -57,4 +58,5 @@ def _unknown_operator(model: Model, op: str, domain: str | None) -> str:
             f"{where}operator {op} of domain {domain!r} is unknown{more}; "
             "name the library that implements it in `libraries`"
         )
-    return f"{where}operator {op} is unknown in opset {model.opset}{more}; export the model again with a known one"
+    opset = f" in opset {model.opset}" if model else ""
+    return f"{where}operator {op} is unknown{opset}{more}; export the model again with a known one"

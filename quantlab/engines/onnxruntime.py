@@ -82,7 +82,7 @@ class OnnxRuntime:
         """
         tapped = add_taps(model, taps)
         options = self._options()
-        with _runtime_failures(model, "cannot open it"), _serialised(tapped) as source:
+        with _failures(f"{model.name}: cannot open it", model), _serialised(tapped) as source:
             inference = _inference_session(source, options, self._installed_providers())
         self._check_providers(inference)
         return _OnnxRuntimeSession(tapped, inference)
@@ -140,34 +140,37 @@ class _OnnxRuntimeSession(Session):
     def __init__(self, model: Model, inference: Any) -> None:  # noqa: ANN401 - ONNX Runtime has no types
         import onnxruntime
 
+        # The model itself is not kept: its weights would be in memory twice.
         super().__init__(model.inputs, model.outputs)
-        self._model: Model | None = model
+        self._model_name = model.name
         self._inference = inference
         self._run_options = onnxruntime.RunOptions()
         self._run_options.log_severity_level = _LOG_NOTHING
 
     def _run(self, feeds: Feeds) -> Mapping[str, Array]:
-        assert self._model is not None
         contiguous = {name: np.ascontiguousarray(array) for name, array in feeds.items()}
-        with _runtime_failures(self._model, "it failed while running"):
+        with _failures(f"{self._model_name}: it failed while running"):
             values = self._inference.run(list(self.outputs), contiguous, self._run_options)
         for name, value in zip(self.outputs, values, strict=True):
             if not isinstance(value, np.ndarray):
                 raise EngineError(
-                    f"onnxruntime: output {name!r} of {self._model.name} is a {type(value).__name__}, not a tensor; "
+                    f"onnxruntime: output {name!r} of {self._model_name} is a {type(value).__name__}, not a tensor; "
                     "remove it from the model's outputs"
                 )
         return dict(zip(self.outputs, values, strict=True))
 
     def _close(self) -> None:
         self._inference = None
-        self._model = None
 
 
 def _inference_session(source: bytes | str, options: Any, providers: list[str]) -> Any:  # noqa: ANN401
     import onnxruntime
 
-    return onnxruntime.InferenceSession(source, options, providers=providers, enable_fallback=0)
+    inference = onnxruntime.InferenceSession(source, options, providers=providers, enable_fallback=0)
+    # Kept there for changing providers later, which never happens here: it would be a second copy of the weights.
+    if getattr(inference, "_model_bytes", None) is not None:
+        inference._model_bytes = None
+    return inference
 
 
 @contextmanager
@@ -183,11 +186,11 @@ def _serialised(model: Model) -> Iterator[bytes | str]:
 
 
 @contextmanager
-def _runtime_failures(model: Model, what: str) -> Iterator[None]:
+def _failures(what: str, model: Model | None = None) -> Iterator[None]:
     try:
         yield
     except _exception_classes() as error:
-        raise EngineError(f"onnxruntime: {model.name}: {what}: {failure_reason(str(error), model)}") from error
+        raise EngineError(f"onnxruntime: {what}: {failure_reason(str(error), model)}") from error
 
 
 def _exception_classes() -> tuple[type[Exception], ...]:
