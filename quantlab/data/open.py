@@ -9,15 +9,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from quantlab.data.arrays import array_source, open_arrays
 from quantlab.data.batch import InputSpec, Source
+from quantlab.data.conform import check_shape
+from quantlab.data.datasets import dataset_names, find_dataset, open_dataset
+from quantlab.data.digits import PARTS, DigitsSource, Part
 from quantlab.data.image_folder import open_image_folder
 from quantlab.data.iterable import Calls, iterable_source
 from quantlab.data.preprocess import Preprocess
 from quantlab.data.python_file import is_python_function, load_function
+from quantlab.data.random_source import RandomSource
 from quantlab.errors import DataError
 
 FORMS = (
+    "`digits`",
+    "`random` (only to try whether a model runs)",
+    "a name in calib_data/datasets.toml",
     "a folder of images, one folder per class",
     "an .npz or .npy file",
     "FILE.py:FUNCTION",
@@ -30,6 +39,8 @@ def open_source(
 ) -> Source:
     """Open a source of samples for a model.
 
+    A word comes before a folder of the same name; write `./NAME` for the folder.
+
     Args:
         spec: a word, path or Python object; see `FORMS`.
         inputs: the model's inputs.
@@ -41,23 +52,50 @@ def open_source(
     """
     if not inputs:
         raise DataError("the model has no inputs, so there is nothing to feed it")
-    if isinstance(spec, (str, Path)):
-        return _open_named(str(spec), tuple(inputs), preprocess, seed)
-    return _open_object(spec, tuple(inputs), name="arrays")
+    if isinstance(spec, str):
+        return _open_word(spec, inputs, preprocess, seed)
+    if isinstance(spec, Path):
+        return _open_path(spec, inputs, preprocess, seed)
+    return _open_object(spec, inputs, name="arrays")
 
 
-def _open_named(spec: str, inputs: tuple[InputSpec, ...], preprocess: Preprocess | None, seed: int) -> Source:
-    path = Path(spec)
-    if is_python_function(spec):
-        return _open_object(load_function(spec), inputs, name=spec)
-    if spec and path.is_dir():
-        return open_image_folder(path, inputs, preprocess=preprocess, seed=seed, name=spec)
+def _open_word(word: str, inputs: Sequence[InputSpec], preprocess: Preprocess | None, seed: int) -> Source:
+    if word == "random":
+        return RandomSource(tuple(inputs), seed)
+    if word.partition(":")[0] == "digits":
+        return _open_digits(word, inputs)
+    dataset = find_dataset(word)
+    if dataset is not None:
+        return open_dataset(dataset, inputs, preprocess=preprocess, seed=seed)
+    if is_python_function(word):
+        return _open_object(load_function(word), inputs, name=word)
+    return _open_path(word, inputs, preprocess, seed)
+
+
+def _open_path(name: str | Path, inputs: Sequence[InputSpec], preprocess: Preprocess | None, seed: int) -> Source:
+    path = Path(name)
+    if name and path.is_dir():
+        return open_image_folder(path, inputs, preprocess=preprocess, seed=seed, name=str(name))
     if path.suffix in (".npz", ".npy"):
-        return open_arrays(path, inputs, name=spec)
-    raise DataError(f"{spec!r}: no such data; give {'; '.join(FORMS)}")
+        return open_arrays(path, inputs, name=str(name))
+    names = ", ".join(dataset_names()) or "none"
+    raise DataError(f"{str(name)!r}: no such data; give {'; '.join(FORMS)}. The names in datasets.toml are: {names}")
 
 
-def _open_object(item: object, inputs: tuple[InputSpec, ...], *, name: str) -> Source:
+def _open_digits(word: str, inputs: Sequence[InputSpec]) -> DigitsSource:
+    """Return the bundled digits (`digits` or `digits:PART`) for a model of one input."""
+    parts: dict[str, Part] = {"digits": "calibration", **{f"digits:{part}": part for part in PARTS}}
+    if word not in parts:
+        raise DataError(f"{word}: the digits have no such part; choose one of {', '.join(parts)}")
+    if len(inputs) != 1 or inputs[0].dtype != np.float32:
+        raise DataError(f"digits feed one float32 input, the model has {', '.join(str(spec) for spec in inputs)}")
+    (spec,) = inputs
+    source = DigitsSource(parts[word], spec.name)
+    check_shape(next(source.read(0, 1, 1)).feeds[spec.name].shape, spec, where="digits")
+    return source
+
+
+def _open_object(item: object, inputs: Sequence[InputSpec], *, name: str) -> Source:
     if all(hasattr(item, member) for member in ("name", "size", "read")):
         return item  # type: ignore[return-value] # a protocol has no cheaper check than its members
     if isinstance(item, (Mapping, tuple)) or hasattr(item, "__array__"):

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from quantlab.data.arrays import array_source
+from quantlab.data.batch import InputSpec
+from quantlab.data.digits import DigitsSource
 from quantlab.data.image_folder import ImageFolderSource
 from quantlab.data.open import open_source
+from quantlab.data.random_source import RandomSource
 from quantlab.errors import DataError
 
-from .specs import IMAGE
+from .specs import IMAGE, MASK, TOKENS
 
 SAMPLES = np.zeros((3, 1, 4, 4), np.float32)
 
@@ -55,3 +60,24 @@ def test_a_folder_is_opened_as_images(tmp_path):
     source = open_source(tmp_path, [IMAGE])
     assert isinstance(source, ImageFolderSource)
     assert (source.name, source.size) == (str(tmp_path), 1)
+
+
+def test_digits_are_opened_by_name_and_part():
+    spec = InputSpec("image", np.dtype(np.float32), (None, 1, 32, 32))
+    assert open_source("digits", [spec]) == DigitsSource("calibration", "image")
+    assert open_source("digits:train", [spec]) == DigitsSource("train", "image")
+    with pytest.raises(DataError, match="no such part; choose one of digits, digits:train"):
+        open_source("digits:test", [spec])
+
+
+@pytest.mark.parametrize("inputs", [[IMAGE], [TOKENS], [TOKENS, MASK]])
+def test_digits_do_not_fit_other_networks(inputs):
+    with pytest.raises(DataError, match="digits"):
+        open_source("digits", inputs)
+
+
+def test_random_data_are_made_only_for_their_name():
+    assert isinstance(open_source("random", [IMAGE], seed=5), RandomSource)
+    for spec in (Path("random"), "./random", "Random"):
+        with pytest.raises(DataError, match="no such data"):
+            open_source(spec, [IMAGE])
