@@ -11,6 +11,7 @@ from pathlib import Path
 
 import onnx
 import onnx.checker
+import onnx.version_converter
 import onnx_ir as ir
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx_ir.passes.common import CheckerPass, InlinePass
@@ -20,6 +21,7 @@ from quantlab.graph.external import map_external_data
 from quantlab.graph.model import Model
 
 _NOT_ONNX = "this is no ONNX model, or a damaged one; check that the file was copied whole, or export it again"
+_SMALL_BYTES = 1000
 
 
 def load(source: str | os.PathLike[str] | bytes) -> Model:
@@ -88,6 +90,73 @@ def _check(model: ir.Model) -> None:
         CheckerPass()(model)
     except onnx.checker.ValidationError as error:
         raise ModelError(f"the graph is not valid ONNX ({_first_line(error)}); export it again") from error
+
+
+def converted(model: ir.Model, opset: int) -> ir.Graph:
+    """Return the model's graph in another version of the default domain, by onnx's version converter.
+
+    The converter speaks protobuf, hence it stands here. Weights do not pass through it, so any size will do.
+
+    Args:
+        model: the model; it is not changed.
+        opset: the version to convert to.
+
+    Raises:
+        ModelError: the converter does not know an operator or cannot convert it; the message names it.
+    """
+    stripped = model.clone()
+    graph = stripped.graph
+    count = len(graph.inputs)
+    weights = {name: value.const_value for name, value in graph.initializers.items()}
+    for name, value in list(graph.initializers.items()):
+        tensor = weights[name]
+        if tensor is None:
+            continue
+        value.shape, value.dtype = ir.Shape(tensor.shape.numpy()), tensor.dtype
+        if not value.is_graph_input():
+            graph.inputs.append(value)
+        # Small ones stay: the converter reads axes, scales and limits from them.
+        if tensor.nbytes > _SMALL_BYTES:
+            del graph.initializers[name]
+    proto = ir.to_proto(stripped)
+    try:
+        result: ir.Model = ir.from_proto(onnx.version_converter.convert_version(proto, opset))
+    except (RuntimeError, ValueError) as error:
+        raise ModelError(
+            f"opset {model.opset_imports.get('', 1)} cannot be raised to {opset}: {_culprit(proto, opset, error)}; "
+            f"export the model again with opset {opset} or later"
+        ) from error
+    for value in result.graph.inputs:
+        if value.name in weights:
+            value.const_value = weights[value.name]
+            result.graph.register_initializer(value)
+    while len(result.graph.inputs) > count:
+        result.graph.inputs.pop()
+    return result.graph
+
+
+def _culprit(proto: onnx.ModelProto, opset: int, error: BaseException) -> str:
+    """Return which node the converter fails on and why; its own message seldom says which."""
+    for node in proto.graph.node:
+        try:
+            onnx.version_converter.convert_version(_alone(node, proto), opset)
+        except (RuntimeError, ValueError) as reason:
+            return f"{node.op_type} {node.name or node.output[0]!r} ({_first_line(reason)})"
+    return _first_line(error)
+
+
+def _alone(node: onnx.NodeProto, proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a model of one node, with what is known about its inputs."""
+    alone = onnx.ModelProto(ir_version=proto.ir_version, opset_import=proto.opset_import)
+    alone.graph.name = "alone"
+    alone.graph.node.append(node)
+    known = {value.name: value for value in (*proto.graph.input, *proto.graph.value_info)}
+    for name in dict.fromkeys(filter(None, node.input)):
+        unknown = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
+        alone.graph.input.append(known.get(name, unknown))
+    alone.graph.initializer.extend(tensor for tensor in proto.graph.initializer if tensor.name in node.input)
+    alone.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in node.output if name)
+    return alone
 
 
 def _deepest(error: BaseException) -> str:

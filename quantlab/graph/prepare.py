@@ -12,13 +12,36 @@ from collections.abc import Callable, Mapping
 import onnx_ir as ir
 
 from quantlab.graph.model import Model
+from quantlab.graph.passes.drop_identities import drop_identities
+from quantlab.graph.passes.expand_attention import expand_attention
+from quantlab.graph.passes.fold_batchnorm import fold_batchnorm
+from quantlab.graph.passes.fold_constants import fold_constants
 from quantlab.graph.passes.infer_shapes import fill_shapes, infer_shapes
+from quantlab.graph.passes.lift_constants import lift_constants
 from quantlab.graph.passes.name_everything import name_everything
+from quantlab.graph.passes.pool_whole_map import pool_whole_map
+from quantlab.graph.passes.raise_opset import raise_opset
+from quantlab.graph.passes.remove_unused import remove_unused
+from quantlab.graph.passes.simplify_softmax import simplify_softmax
+from quantlab.graph.passes.split_shared_weights import split_shared_weights
 
 Pass = Callable[[ir.Model], tuple[str, ...]]
 
 # In this order: each pass relies on what the ones above it made sure of.
 PASSES: tuple[Pass, ...] = (
+    raise_opset,
+    lift_constants,
+    name_everything,
+    infer_shapes,
+    fold_constants,
+    drop_identities,
+    expand_attention,
+    simplify_softmax,
+    fold_batchnorm,
+    pool_whole_map,
+    remove_unused,
+    split_shared_weights,
+    # Again, for what the passes above made.
     name_everything,
     infer_shapes,
 )

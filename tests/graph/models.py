@@ -21,7 +21,7 @@ TOLERANCE = 1e-5
 
 def parsed(graph: str, opset: int = 17, ir_version: int = 8, **weights: Array) -> Model:
     """Return the model of a graph in ONNX's text form, its weights given by name."""
-    domains = f'"" : {opset}, "own" : 1'
+    domains = f'"" : {opset}, "own" : 1, "com.microsoft" : 1'
     proto = onnx.parser.parse_model(f"<ir_version: {ir_version}, opset_import: [{domains}]> {graph}")
     proto.graph.initializer.extend(onnx.numpy_helper.from_array(array, name) for name, array in weights.items())
     return load(proto.SerializeToString())

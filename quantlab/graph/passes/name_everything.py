@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from quantlab.graph.passes.queries import listing
+
 
 def name_everything(model: ir.Model) -> tuple[str, ...]:
     """Name nodes after their operator and first output, values after their node."""
@@ -17,20 +19,25 @@ def name_everything(model: ir.Model) -> tuple[str, ...]:
     renamed = _name_nodes(graph, {node.name for node in inner if node.name})
     if not renamed:
         return ()
-    return (f"{renamed} nodes had no name or one used twice, and were named after their operator and output",)
+    return (f"{len(renamed)} nodes shared a name with another and were renamed: {listing(renamed)}",)
 
 
-def _name_nodes(graph: ir.Graph, taken: set[str]) -> int:
+def _name_nodes(graph: ir.Graph, taken: set[str]) -> list[str]:
+    """Name the nodes that need it, and return the new names of those that had one."""
     kept: set[ir.Node] = set()
     for node in graph:
         if node.name and node.name not in taken:
             taken.add(node.name)
             kept.add(node)
-    renamed = [node for node in graph if node not in kept]
-    for node in renamed:
+    renamed: list[str] = []
+    for node in graph:
+        if node in kept:
+            continue
         output = next((value.name for value in node.outputs if value.name), "")
+        had_name = bool(node.name)
         node.name = _unique(node.name or f"{node.op_type}_{output}", taken)
-    return len(renamed)
+        renamed += [repr(node.name)] if had_name else []
+    return renamed
 
 
 def _name_values(graph: ir.Graph, taken: set[str]) -> None:

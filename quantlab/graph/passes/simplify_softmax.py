@@ -1,0 +1,74 @@
+"""Drop the guard Where(IsNaN(softmax), 0, softmax) where the softmax cannot be NaN.
+
+The torch exporter writes it for attention; it keeps TensorRT from fusing the attention. A row of softmax is NaN only
+where every score is minus infinity, which takes a mask.
+"""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from quantlab.graph.passes.queries import constant, is_op, label, leaves_every_row_open, listing
+
+
+def simplify_softmax(model: ir.Model) -> tuple[str, ...]:
+    """Replace the guarded softmax by the softmax, or say why the guard stays."""
+    dropped: list[str] = []
+    notes: list[str] = []
+    for node in list(model.graph):
+        softmax = _guarded_softmax(node)
+        if softmax is None:
+            continue
+        if reason := _why_nan(softmax):
+            notes.append(f"{label(node)} stays: it guards {label(softmax)} against NaN, and {reason}")
+            continue
+        output = node.outputs[0]
+        if output.is_graph_output():
+            notes.append(f"{label(node)} stays: it is an output of the graph")
+            continue
+        ir.convenience.replace_all_uses_with(output, softmax.outputs[0])
+        model.graph.remove(node, safe=True)
+        dropped.append(repr(softmax.name))
+    if dropped:
+        notes.insert(0, f"{len(dropped)} guards against NaN behind Softmax were dropped: {listing(dropped)}")
+    return tuple(notes)
+
+
+def _guarded_softmax(node: ir.Node) -> ir.Node | None:
+    """Return the softmax of Where(IsNaN(softmax), 0, softmax)."""
+    if not is_op(node, "Where") or any(value is None for value in node.inputs):
+        return None
+    condition, zero, value = node.inputs
+    test = condition.producer() if condition is not None else None
+    softmax = value.producer() if value is not None else None
+    array = constant(zero)
+    is_guard = is_op(test, "IsNaN") and test is not None and test.inputs[0] is value
+    if softmax is None or not is_guard or not is_op(softmax, "Softmax") or array is None or array.any():
+        return None
+    # A zero of a larger shape would widen the result.
+    return softmax if array.size == 1 and array.ndim <= (len(value.shape) if value and value.shape else 0) else None
+
+
+def _why_nan(softmax: ir.Node) -> str | None:
+    """Return why a row of the softmax may be NaN, or None where only NaN or infinite scores could make it so."""
+    scores = softmax.inputs[0]
+    producer = scores.producer() if scores is not None else None
+    if not is_op(producer, "Add", "Where", "Sub"):
+        return None
+    assert producer is not None
+    for value in producer.inputs:
+        array = constant(value)
+        if array is not None:
+            if not leaves_every_row_open(array):
+                return "its mask blocks a whole row"
+        elif value is not None and not _is_product(value):
+            return "its mask is computed, so that it may block a whole row"
+    return None
+
+
+def _is_product(value: ir.Value) -> bool:
+    """Return whether the value is a matrix product, scaled or not, and so finite for finite inputs."""
+    node = value.producer()
+    while node is not None and is_op(node, "Mul", "Div") and node.inputs[0] is not None:
+        node = node.inputs[0].producer()
+    return is_op(node, "MatMul", "Gemm", "Einsum")
