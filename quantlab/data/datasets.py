@@ -21,7 +21,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import quantlab
 from quantlab.data.arrays import ArraySource, open_arrays
 from quantlab.data.batch import InputSpec
 from quantlab.data.image_folder import ImageFolderSource, open_image_folder
@@ -144,7 +143,7 @@ def _verified(dataset: Dataset) -> str:
 
 def _files() -> tuple[Path, ...]:
     """Return the `datasets.toml` files there are: of the working folder, then of the checkout quantlab runs from."""
-    folders = (Path.cwd(), Path(quantlab.__file__).resolve().parent.parent)
+    folders = (Path.cwd(), Path(__file__).resolve().parents[2])
     files = dict.fromkeys((folder / FOLDER / FILE).resolve() for folder in folders)
     return tuple(file for file in files if file.is_file())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,14 +86,15 @@ def stratified_order(numbers: npt.NDArray[np.int64], *, seed: int) -> npt.NDArra
 def _entries(folder: Path) -> tuple[list[Path], list[Path], int]:
     """Return the folders, the images, and the number of other files, sorted by name."""
     try:
-        entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-        folders = [entry for entry in entries if entry.is_dir()]
+        # scandir tells folders from files without asking the disk about each of a million images.
+        with os.scandir(folder) as scan:
+            shown = sorted((entry.name, entry.is_dir()) for entry in scan if not entry.name.startswith("."))
     except OSError as error:
         raise DataError(f"{folder}: cannot be listed: {error}") from error
-    files = [entry for entry in entries if entry not in set(folders)]
+    files = [folder / name for name, is_folder in shown if not is_folder]
     # A link that leads nowhere counts as an image here, and is named when it is read.
     images = [file for file in files if file.suffix.lower() in SUFFIXES]
-    return folders, images, len(files) - len(images)
+    return [folder / name for name, is_folder in shown if is_folder], images, len(files) - len(images)
 
 
 def _images_below(folder: Path, seen: set[Path]) -> tuple[list[Path], int]:

@@ -19,7 +19,7 @@ import numpy as np
 from quantlab.data.batch import Array, Batch, InputSpec
 from quantlab.data.conform import conform, fits, labels_from
 from quantlab.data.naming import NamedArrays, name_arrays
-from quantlab.data.recut import check_batch_size, gather, window
+from quantlab.data.recut import check_batch_size, cut, gather, window
 from quantlab.errors import DataError, QuantlabError
 
 _AGAIN = "give a list, a DataLoader, or a function that starts anew at each call"
@@ -68,6 +68,10 @@ class IterableSource:
         check_batch_size(batch_size)
         portions = window(self._portions(), start, stop)
         return gather((self._conformed(portion) for portion in portions), batch_size)
+
+    def check(self, item: object) -> None:
+        """Raise DataError if an item's first sample does not fit the model."""
+        self._conformed(cut(_portion(item, self.inputs, where=f"{self.name}, item 0", first=0), 0, 1))
 
     def _portions(self) -> Iterator[Batch]:
         first = 0
@@ -119,7 +123,9 @@ def iterable_source(items: object, inputs: Sequence[InputSpec], *, name: str = "
             "samples, so turn shuffling and random augmentation off (for a DataLoader, shuffle=False)"
         )
     source = IterableSource(name, iterable, tuple(inputs), _size(items, named, inputs), named.notes)
-    next(source.read(0, 1, 1))  # what does not fit the model shows now, not after minutes
+    source.check(head)  # what does not fit the model shows now, not after minutes
+    if source.size == 0:
+        raise DataError(f"{name}: the {type(items).__name__} holds only empty batches")
     return source
 
 

@@ -56,7 +56,7 @@ def open_source(
         return _open_word(spec, inputs, preprocess, seed)
     if isinstance(spec, Path):
         return _open_path(spec, inputs, preprocess, seed)
-    return _open_object(spec, inputs, name="arrays")
+    return _open_object(spec, inputs, name="data")
 
 
 def _open_word(word: str, inputs: Sequence[InputSpec], preprocess: Preprocess | None, seed: int) -> Source:
@@ -76,7 +76,7 @@ def _open_path(name: str | Path, inputs: Sequence[InputSpec], preprocess: Prepro
     path = Path(name)
     if name and path.is_dir():
         return open_image_folder(path, inputs, preprocess=preprocess, seed=seed, name=str(name))
-    if path.suffix in (".npz", ".npy"):
+    if path.suffix.lower() in (".npz", ".npy"):
         return open_arrays(path, inputs, name=str(name))
     names = ", ".join(dataset_names()) or "none"
     raise DataError(f"{str(name)!r}: no such data; give {'; '.join(FORMS)}. The names in datasets.toml are: {names}")

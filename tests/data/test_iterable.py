@@ -143,6 +143,7 @@ def test_an_order_that_changes_is_refused():
     ("items", "message"),
     [
         ([], "holds no samples"),
+        ([SAMPLES[:0], SAMPLES[:0]], "holds only empty batches"),
         (3, "an object of type int cannot be iterated"),
         (["text"], "is a str; give an array"),
         ([(SAMPLES, LABELS[:3])], "different numbers of samples: input 7, labels 3"),
