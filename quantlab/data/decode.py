@@ -5,6 +5,7 @@ The geometry is that of torchvision's Resize and CenterCrop on Pillow images, so
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from pathlib import Path
@@ -60,6 +61,8 @@ def _pixels(image: Image.Image, preprocess: Preprocess) -> npt.NDArray[np.uint8]
     image = _eight_bit(ImageOps.exif_transpose(image)).convert("L" if preprocess.channels == "GRAY" else "RGB")
     if preprocess.resize is not None:
         width, height = _resized(image.size, preprocess.resize)
+        if width * height > (Image.MAX_IMAGE_PIXELS or math.inf):
+            raise ValueError(f"resizing its {image.width}×{image.height} pixels would give {width}×{height}")
         image = image.resize((width, height), Image.Resampling[preprocess.interpolation.upper()])
     pixels = np.asarray(image, dtype=np.uint8)
     pixels = pixels[:, :, np.newaxis] if pixels.ndim == 2 else pixels

@@ -147,15 +147,20 @@ def chance_warning(correct: int, total: int, classes: int) -> str | None:
     )
 
 
-def source_warnings(source: Source) -> list[str]:
-    """Return the sentences a source has to say about itself, those of random data first among them."""
+def source_notes(source: Source) -> list[str]:
+    """Return what a source says about itself: what was assumed, left out or verified."""
     notes: Sequence[str] = getattr(source, "notes", ())
     return list(notes)
 
 
-def is_random(source: Source) -> bool:
-    """Return whether the samples are random numbers, which every report must mark."""
-    return bool(getattr(source, "is_random", False))
+def random_warning(source: Source) -> str | None:
+    """Return a sentence if the samples are random numbers, which every report must mark."""
+    if not getattr(source, "is_random", False):
+        return None
+    return (
+        f"RANDOM DATA ({source.name}): ranges, accuracies and agreements found with random numbers say nothing about "
+        "real data."
+    )
 
 
 def _against_declared(each: InputRange, preprocess: Preprocess) -> list[str]:

@@ -52,12 +52,9 @@ class RandomSource:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """The warning that belongs beside every number found with these samples."""
+        """What the samples look like; `guard.random_warning` says what they are."""
         shapes = "; ".join(f"{spec.name} {list(_sample_shape(spec))}" for spec in self.inputs)
-        return (
-            "RANDOM DATA: ranges, accuracies and agreements found with random numbers say nothing about real data.",
-            f"random: each sample has the shape {shapes}.",
-        )
+        return (f"random: each sample has the shape {shapes}.",)
 
     def read(self, start: int, stop: int | None, batch_size: int) -> Iterator[Batch]:
         """Yield samples start..stop-1 in order; there are no labels."""

@@ -152,3 +152,9 @@ def test_an_image_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
     with pytest.raises(DataError, match="too large to be safe"):
         read_image(path, RAW)
+
+
+def test_a_long_strip_that_would_fill_the_memory_once_resized_is_refused(tmp_path):
+    path = saved(tmp_path, Image.new("L", (4000, 1)))
+    with pytest.raises(DataError, match="resizing its 4000×1 pixels would give 1024000×256"):
+        read_image(path, Preprocess(resize=256))

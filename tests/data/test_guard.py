@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from quantlab.data.arrays import array_source
 from quantlab.data.batch import Batch
 from quantlab.data.digits import DigitsSource
-from quantlab.data.guard import InputRange, chance_warning, is_random, observe_inputs, range_warnings, source_warnings
+from quantlab.data.guard import InputRange, chance_warning, observe_inputs, random_warning, range_warnings, source_notes
 from quantlab.data.preprocess import PRESETS
 
 from .specs import COLOUR
@@ -121,6 +121,6 @@ def test_a_range_prints():
 
 def test_ordinary_sources_are_not_random_and_pass_their_notes_on():
     source = array_source(PIXELS, [COLOUR])
-    assert not is_random(source)
-    assert source_warnings(replace(source, notes=("Something.",))) == ["Something."]
-    assert source_warnings(DigitsSource("calibration")) == []
+    assert random_warning(source) is None
+    assert source_notes(replace(source, notes=("Something.",))) == ["Something."]
+    assert source_notes(DigitsSource("calibration")) == []

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from quantlab.data.batch import InputSpec
-from quantlab.data.guard import is_random, source_warnings
+from quantlab.data.guard import random_warning
 from quantlab.data.random_source import RandomSource
 from quantlab.errors import DataError
 
@@ -41,14 +41,14 @@ def test_free_axes_become_an_image_or_a_sentence_and_the_notes_say_so():
     batch = next(source.read(0, 2, 2))
     assert batch.feeds["input"].shape == (2, 3, 224, 224)
     assert batch.feeds["attention_mask"].shape == (2, 128)
-    assert "input [3, 224, 224]; attention_mask [128]" in source.notes[1]
+    assert "input [3, 224, 224]; attention_mask [128]" in source.notes[0]
 
 
 def test_random_data_are_marked():
     source = RandomSource((IMAGE,))
-    assert is_random(source)
-    assert source.name == "random"
-    assert source_warnings(source)[0].startswith("RANDOM DATA")
+    warning = random_warning(source)
+    assert warning is not None
+    assert warning.startswith("RANDOM DATA (random)")
 
 
 def test_an_input_of_unknown_rank_is_refused():
