@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+
+from quantlab.affine import Range, encoding_from_range, quantize
+from quantlab.calibrate import calibrate
+from quantlab.calibrators import calibrator_named
+from quantlab.collect import collect
+from quantlab.data.arrays import array_source
+from quantlab.data.batch import Batches
+from quantlab.engines.onnxruntime import OnnxRuntime
+from quantlab.errors import PlanError
+from quantlab.plan import Plan, Point, Reader
+from quantlab.qdq import bake, insert
+from quantlab.stats.count import statistics_of
+from quantlab.stats.table import Statistics
+from tests.models import ACTIVATION, noise, two_convs, two_convs_plan
+
+MINMAX = calibrator_named("minmax")
+
+
+def statistics_of_two_convs() -> Statistics:
+    model, plan = two_convs(), two_convs_plan()
+    batches = Batches(array_source({"image": noise(16, 3, 8, 8)}, model.inputs), 8)
+    return collect(model, plan.observed, OnnxRuntime(threads=1), batches)
+
+
+def test_every_activation_and_weight_gets_an_encoding_and_no_bias_does():
+    encodings = calibrate(two_convs(), two_convs_plan(), statistics_of_two_convs(), MINMAX)
+    assert set(encodings) == {"image", "w1", "hidden", "w2", "scores"}
+
+
+def test_a_tensor_after_relu_gets_zero_point_zero():
+    encodings = calibrate(two_convs(), two_convs_plan(), statistics_of_two_convs(), MINMAX)
+    assert encodings["hidden"].zero_point == 0
+    assert encodings["image"].zero_point != 0
+
+
+def test_shared_points_are_calibrated_once_on_the_merged_statistics():
+    points = (
+        Point("image", ACTIVATION, "activation", (Reader("conv1", 0),)),
+        Point("hidden", ACTIVATION, "activation", (Reader("conv2", 0),), shared_with="image"),
+    )
+    statistics = Statistics({"image": statistics_of([-1.0, 1.0]), "hidden": statistics_of([0.0, 9.0])}, 1)
+    encodings = calibrate(two_convs(), Plan("onnxruntime", points), statistics, MINMAX)
+    assert set(encodings) == {"image"}
+    assert encodings["image"].same_as(encoding_from_range(Range.of(-1.0, 9.0), ACTIVATION))
+
+
+def test_a_fixed_range_needs_no_statistics():
+    point = Point("image", ACTIVATION, "activation", (Reader("conv1", 0),), fixed_range=(0.0, 1.0))
+    encodings = calibrate(two_convs(), Plan("onnxruntime", (point,)), Statistics({}, 0), MINMAX)
+    assert encodings["image"].scale == np.float32(1 / 255)
+
+
+def test_a_range_is_cut_to_the_limits_of_its_point():
+    point = Point("image", ACTIVATION, "activation", (Reader("conv1", 0),), limits=(0.0, 6.0))
+    statistics = Statistics({"image": statistics_of([-1.0, 9.0])}, 1)
+    encodings = calibrate(two_convs(), Plan("onnxruntime", (point,)), statistics, MINMAX)
+    assert encodings["image"].same_as(encoding_from_range(Range.of(0.0, 6.0), ACTIVATION))
+
+
+def test_missing_statistics_name_the_tensor():
+    with pytest.raises(PlanError, match="'image'"):
+        calibrate(two_convs(), two_convs_plan(), Statistics({}, 0), MINMAX)
+
+
+def test_the_bias_of_a_dead_channel_still_fits_int32():
+    model, plan = two_convs(), two_convs_plan()
+    weight = model.constant("w1").copy()
+    weight[1] = 0.0
+    weight[2] = 1e-30
+    model.graph.initializers["w1"].const_value = type(model.graph.initializers["b1"].const_value)(weight)  # type: ignore
+    encodings = calibrate(model, plan, statistics_of_two_convs(), MINMAX)
+    baked = bake(insert(model, plan, encodings), plan)
+    bias, scale = baked.constant("b1_quantized"), baked.constant("b1_scale")
+    # Half a step of the bias's own scale: it was rounded, not clipped.
+    np.testing.assert_array_less(
+        np.abs(bias * scale.astype(np.float64) - model.constant("b1")), scale * 0.500001 + 1e-7
+    )
+    assert np.abs(bias.astype(np.int64)).max() <= 2**30
+
+
+def test_weights_without_a_small_channel_keep_their_own_scale():
+    model = two_convs()
+    encodings = calibrate(model, two_convs_plan(), statistics_of_two_convs(), MINMAX)
+    high = np.abs(model.constant("w1")).max(axis=(1, 2, 3))
+    np.testing.assert_array_equal(encodings["w1"].scale, (high.astype(np.float64) / 127).astype(np.float32))
+    assert np.abs(quantize(model.constant("w1"), encodings["w1"]).astype(int)).max() == 127
