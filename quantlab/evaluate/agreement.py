@@ -75,9 +75,11 @@ class Sqnr:
 
     @property
     def db(self) -> float:
-        """The ratio in decibels; infinite where both are equal, minus infinite where only the reference is zero."""
+        """The ratio in decibels; infinite where both are equal, minus infinite where no signal is left."""
         if self.noise == 0.0:
             return math.inf
+        if math.isinf(self.noise):
+            return -math.inf
         return 10 * math.log10(self.signal / self.noise) if self.signal > 0.0 else -math.inf
 
     @property
@@ -89,8 +91,9 @@ class Sqnr:
         """Return plain values; `sqnr_db` is None where it is infinite."""
         return {
             "sqnr_db": self.db if math.isfinite(self.db) else None,
+            "identical": self.is_identical,
             "signal": self.signal,
-            "noise": self.noise,
+            "noise": self.noise if math.isfinite(self.noise) else None,
             "count": self.count,
         }
 
@@ -110,7 +113,7 @@ class SqnrSum:
         """Count one batch.
 
         Args:
-            reference: any numbers [samples, ...], finite.
+            reference: any numbers [samples, ...], without NaN.
             other: the same shape.
 
         Raises:
@@ -119,7 +122,10 @@ class SqnrSum:
         check_same_shape(reference, other)
         rows = max(1, reference.shape[0] if reference.ndim else 1)
         exact = reference.astype(np.float64).reshape(rows, -1)
-        difference = exact - other.astype(np.float64).reshape(rows, -1)
+        theirs = other.astype(np.float64).reshape(rows, -1)
+        # Masked positions are minus infinity in both: equal, and no signal.
+        difference = np.subtract(exact, theirs, where=exact != theirs, out=np.zeros_like(exact))
+        exact = np.where(np.isfinite(exact), exact, 0.0)
         for signal, noise in zip((exact**2).sum(axis=1), (difference**2).sum(axis=1), strict=True):
             self._signal += float(signal)
             self._noise += float(noise)

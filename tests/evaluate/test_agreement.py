@@ -52,6 +52,18 @@ def test_the_sums_do_not_depend_on_the_batch_size(reference: np.ndarray, other: 
     assert parts.result() == sqnr(reference, other)
 
 
+def test_positions_masked_in_both_are_equal():
+    masked = np.array([[-np.inf, 3.0, -4.0]], np.float32)
+    other = np.array([[-np.inf, 4.5, -6.0]], np.float32)
+    assert sqnr(masked, other).db == pytest.approx(20 * math.log10(2))
+
+
+def test_an_infinity_in_one_of_both_is_endless_noise():
+    result = sqnr(np.array([[1.0, 2.0]]), np.array([[1.0, np.inf]]))
+    assert result.db == -math.inf
+    assert json.loads(json.dumps(result.to_json(), allow_nan=False))["noise"] is None
+
+
 def test_integers_do_not_overflow():
     result = sqnr(np.array([[-128]], np.int8), np.array([[127]], np.int8))
     assert (result.signal, result.noise) == (128.0**2, 255.0**2)

@@ -1,0 +1,107 @@
+"""What models cost while they run: latency of all in turns, then the peak memory of each.
+
+Models of an engine that only simulates are left out: their time and memory are those of float arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from quantlab.data.batch import Batches, Feeds
+from quantlab.engines.engine import Engine
+from quantlab.errors import EngineError
+from quantlab.evaluate.judge import fixed_batch
+from quantlab.evaluate.latency import Latency, LatencySettings, measure_latency, repeated
+from quantlab.evaluate.memory import Memory, measure_memory
+from quantlab.evaluate.settings import EvaluationSettings
+from quantlab.graph.model import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Costs by the name of the model.
+
+    Attributes:
+        latencies: one per batch size; models that were not timed are missing.
+        reasons: why a model was not timed.
+        memories: the peak memory; models where it was not measured are missing.
+        notes: what the reader should know besides.
+    """
+
+    latencies: Mapping[str, tuple[Latency, ...]] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    memories: Mapping[str, Memory] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def measure_costs(
+    models: Mapping[str, Model], engines: Mapping[str, Engine], batches: Batches, settings: EvaluationSettings
+) -> Costs:
+    """Return what the models cost, on the first samples of the data.
+
+    Raises:
+        EngineError: an engine refuses a model, or fails while it runs.
+    """
+    timed = {name: model for name, model in models.items() if not engines[name].is_simulation}
+    sizes, note = _batch_sizes(timed, settings.latency_batch_sizes)
+    notes = [*([note] if note else []), *_engine_notes(engines[name] for name in timed)]
+    if not sizes:
+        return Costs(reasons=dict.fromkeys(models, "not measured"), notes=tuple(notes))
+    latencies = _latencies(timed, engines, [_feeds(batches, size) for size in sizes], settings.latency)
+    memories: dict[str, Memory] = {}
+    if settings.has_memory:
+        memories, failures = _memories(timed, engines, _feeds(batches, sizes[0]))
+        notes += failures
+    reasons = {name: "not measured: its engine only simulates" for name in models if name not in timed}
+    return Costs(latencies, reasons, memories, tuple(notes))
+
+
+def _latencies(
+    models: Mapping[str, Model], engines: Mapping[str, Engine], batches: Iterable[Feeds], settings: LatencySettings
+) -> dict[str, tuple[Latency, ...]]:
+    threads = {name: engines[name].describe().get("threads", "unknown") for name in models}
+    found: dict[str, tuple[Latency, ...]] = dict.fromkeys(models, ())
+    with ExitStack() as stack:
+        sessions = {name: stack.enter_context(engines[name].open(model)) for name, model in models.items()}
+        for feeds in batches:
+            for name, latency in measure_latency(sessions, feeds, settings, threads=threads).items():
+                found[name] += (latency,)
+    return found
+
+
+def _memories(
+    models: Mapping[str, Model], engines: Mapping[str, Engine], feeds: Feeds
+) -> tuple[dict[str, Memory], list[str]]:
+    """Return the peak memories, and a sentence for each that could not be measured."""
+    found, failures = {}, []
+    for name, model in models.items():
+        try:
+            found[name] = measure_memory(engines[name], model, feeds)
+        except EngineError as error:
+            failures.append(f"{name}: peak memory not measured ({error})")
+    return found, failures
+
+
+def _batch_sizes(models: Mapping[str, Model], asked: tuple[int, ...]) -> tuple[tuple[int, ...], str | None]:
+    """Return the batch sizes at which every model can run, and what to say where these are not the ones asked for."""
+    fixed = sorted({size for model in models.values() if (size := fixed_batch(model.inputs)) is not None})
+    if not models or not asked:
+        return (), None
+    if not fixed or list(asked) == fixed:
+        return asked, None
+    if len(fixed) > 1:
+        return (), f"latency not measured: the models are fixed to different batch sizes, {fixed}"
+    return (fixed[0],), f"latency at batch {fixed[0]} only, to which a model is fixed"
+
+
+def _feeds(batches: Batches, batch_size: int) -> Feeds:
+    """Return a batch of one size, made of the first samples."""
+    return repeated(next(iter(batches.in_batches_of(batch_size))).feeds, batch_size)
+
+
+def _engine_notes(engines: Iterable[Engine]) -> list[str]:
+    """Return a warning where timed models ran under different settings."""
+    descriptions = {tuple(sorted(engine.describe().items())) for engine in engines}
+    return ["the timed models ran under different engine settings"] if len(descriptions) > 1 else []

@@ -1,0 +1,102 @@
+"""Models + engines + batches → an `Evaluation`: accuracy, agreement, latency, size and memory, side by side.
+
+The first model is the reference; all see the same samples, and are timed in turns on the same machine.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable, Mapping
+
+from quantlab.data.batch import Batches
+from quantlab.engines.engine import Engine
+from quantlab.errors import RecipeError
+from quantlab.evaluate.accuracy import accuracy, paired_drop
+from quantlab.evaluate.costs import Costs, measure_costs
+from quantlab.evaluate.environment import read_environment
+from quantlab.evaluate.evaluation import Evaluation, Row
+from quantlab.evaluate.judge import Judgement, JudgeSettings, judge
+from quantlab.evaluate.latency import speedup
+from quantlab.evaluate.settings import EvaluationSettings
+from quantlab.evaluate.size import measure_size
+from quantlab.graph.model import Model
+
+_logger = logging.getLogger(__name__)
+
+_QUANTIZED = frozenset({"QuantizeLinear", "DequantizeLinear"})
+
+
+def evaluate(
+    models: Mapping[str, Model],
+    engines: Mapping[str, Engine],
+    batches: Batches,
+    *,
+    settings: EvaluationSettings | None = None,
+    on_progress: Callable[[int], None] | None = None,
+) -> Evaluation:
+    """Return how the models compare with the first of them.
+
+    Args:
+        models: by name, the reference first.
+        engines: by the same names, what runs each; engines that simulate are not timed.
+        batches: the evaluation samples, labelled or not.
+        settings: what to measure.
+        on_progress: called with the number of samples just judged.
+
+    Raises:
+        RecipeError: there is no model, or a model has no engine.
+        DataError: there is not a single sample, or the data do not fit a model.
+        EngineError: an engine refuses a model, outputs cannot be compared, or an output is NaN.
+    """
+    settings = settings or EvaluationSettings()
+    _check(models, engines)
+    asked = JudgeSettings(settings.output, tuple(sorted({1, settings.top_k})), settings.task)
+    judgements, samples = judge(models, engines, batches, asked, on_progress)
+    costs = measure_costs(models, engines, batches, settings)
+    rows = [_row(name, models[name], engines[name], judgements[name], costs) for name in models]
+    _logger.info("evaluated %d models on %d samples", len(models), samples)
+    return Evaluation(
+        rows=tuple(_compared(row, rows[0], settings.seed) for row in rows),
+        data=batches.name,
+        samples=samples,
+        output=judgements[rows[0].name].output,
+        environment=read_environment(),
+        notes=costs.notes,
+    )
+
+
+def _check(models: Mapping[str, Model], engines: Mapping[str, Engine]) -> None:
+    if not models:
+        raise RecipeError("evaluation: there is no model to evaluate; name at least one")
+    missing = [name for name in models if name not in engines]
+    if missing:
+        raise RecipeError(f"evaluation: model {missing[0]!r} has no engine; engines go by the names of the models")
+
+
+def _row(name: str, model: Model, engine: Engine, judgement: Judgement, costs: Costs) -> Row:
+    is_quantized = any(node.op_type in _QUANTIZED for node in model.graph)
+    return Row(
+        name=name,
+        engine=engine.describe(),
+        size=measure_size(model),
+        is_simulated=engine.is_simulation and is_quantized,
+        correct=judgement.correct.get(1),
+        accuracies=tuple(accuracy(bits, k) for k, bits in sorted(judgement.correct.items())),
+        agreement=judgement.agreement,
+        sqnr=judgement.sqnr,
+        latencies=costs.latencies.get(name, ()),
+        latency_reason=costs.reasons.get(name),
+        memory=costs.memories.get(name),
+    )
+
+
+def _compared(row: Row, reference: Row, seed: int) -> Row:
+    """Return a row with its drop and its speedups against the reference."""
+    if row is reference:
+        return row
+    drop = None
+    if row.correct is not None and reference.correct is not None:
+        drop = paired_drop(reference.correct, row.correct, seed)
+    pairs = zip(reference.latencies, row.latencies, strict=False)
+    return dataclasses.replace(row, drop=drop, speedups=tuple(speedup(ours, other, seed) for ours, other in pairs))

@@ -1,0 +1,148 @@
+"""Models + the same samples → what each got right, and how far each agrees with the first; one pass over the data.
+
+All models are open at once and see one batch after the other; of the outputs, one batch is kept at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from quantlab.data.batch import Array, Batch, Batches, Feeds, InputSpec
+from quantlab.engines.engine import Engine, Session
+from quantlab.errors import DataError
+from quantlab.evaluate.accuracy import Bits
+from quantlab.evaluate.agreement import Agreement, AgreementCount, Sqnr, SqnrSum
+from quantlab.evaluate.answers import Task, answers_of, check_numbers, output_name, right_answers
+from quantlab.evaluate.latency import repeated
+from quantlab.graph.model import Model
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Judgement:
+    """What one model did with the samples.
+
+    Attributes:
+        output: the output that was judged.
+        correct: by k, bool [labelled samples] whether the label was among the k first; empty without labels.
+        agreement: with the first model, or None for the first itself and where there are no answers.
+        sqnr: against the first model, or None for the first itself.
+    """
+
+    output: str
+    correct: Mapping[int, Bits]
+    agreement: Agreement | None
+    sqnr: Sqnr | None
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeSettings:
+    """What counts as an answer.
+
+    Attributes:
+        output: the output to judge, or None for the first.
+        top_k: the values of k to count right answers for.
+        task: whether to look for answers at all.
+    """
+
+    output: str | None = None
+    top_k: tuple[int, ...] = (1,)
+    task: Task = "auto"
+
+
+def judge(
+    models: Mapping[str, Model],
+    engines: Mapping[str, Engine],
+    batches: Batches,
+    settings: JudgeSettings,
+    on_progress: Callable[[int], None] | None = None,
+) -> tuple[dict[str, Judgement], int]:
+    """Return what each model did, by name, and how many samples there were.
+
+    Raises:
+        DataError: there is not a single sample, or the data do not fit a model.
+        EngineError: an engine refuses a model, outputs cannot be compared, or an output is NaN.
+    """
+    reference = next(iter(models.values()))
+    samples = 0
+    with ExitStack() as stack:
+        tallies = {}
+        for name, model in models.items():
+            session = stack.enter_context(engines[name].open(model))
+            tallies[name] = _Tally(name, session, output_name(model, reference, settings.output), settings)
+        for batch in _fitting(batches, models):
+            expected: Array | None = None
+            for tally in tallies.values():
+                output = tally.add(batch, expected)
+                expected = output if expected is None else expected
+            samples += batch.size
+            if on_progress:
+                on_progress(batch.size)
+    if samples == 0:
+        raise DataError(f"data {batches.name!r}: not a single sample to evaluate with; check the path and the range")
+    return {name: tally.result() for name, tally in tallies.items()}, samples
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Counts what one model does, batch by batch."""
+
+    name: str
+    session: Session
+    output: str
+    settings: JudgeSettings
+    correct: dict[int, list[Bits]] = field(default_factory=dict)
+    agreement: AgreementCount = field(default_factory=AgreementCount)
+    sqnr: SqnrSum | None = None
+
+    def add(self, batch: Batch, expected: Array | None) -> Array:
+        """Count one batch and return the model's output for it."""
+        output = run_padded(self.session, batch.feeds)[self.output]
+        check_numbers(output, self.name, self.output, batch.first)
+        if batch.labels is not None:
+            for k in self.settings.top_k:
+                right = right_answers(output, batch.labels, k, self.settings.task)
+                if right is not None:
+                    self.correct.setdefault(k, []).append(right)
+        if expected is not None:
+            self._compare(expected, output)
+        return output
+
+    def _compare(self, expected: Array, output: Array) -> None:
+        self.sqnr = self.sqnr or SqnrSum()
+        self.sqnr.add(expected, output)
+        theirs, ours = (answers_of(array, self.settings.task) for array in (expected, output))
+        if theirs is not None and ours is not None:
+            self.agreement.add(theirs, ours)
+
+    def result(self) -> Judgement:
+        correct = {k: np.concatenate(bits) for k, bits in self.correct.items()}
+        return Judgement(self.output, correct, self.agreement.result(), self.sqnr.result() if self.sqnr else None)
+
+
+def run_padded(session: Session, feeds: Feeds) -> dict[str, Array]:
+    """Return a session's outputs; a batch below the model's fixed size is filled up, and the filling cut off.
+
+    Raises:
+        DataError, EngineError: as `Session.run`.
+    """
+    size = next(iter(feeds.values())).shape[0]
+    fixed = fixed_batch(session.inputs)
+    if fixed is None or size >= fixed:
+        return session.run(feeds)
+    return {name: array[:size] for name, array in session.run(repeated(feeds, fixed)).items()}
+
+
+def fixed_batch(inputs: Sequence[InputSpec]) -> int | None:
+    """Return the batch size that a model's inputs are fixed to, or None where it is free."""
+    sizes = [spec.fixed_batch for spec in inputs if spec.fixed_batch is not None]
+    return sizes[0] if sizes else None
+
+
+def _fitting(batches: Batches, models: Mapping[str, Model]) -> Iterator[Batch]:
+    """Yield batches no larger than what models are fixed to."""
+    sizes = [fixed for model in models.values() if (fixed := fixed_batch(model.inputs)) is not None]
+    return iter(batches.in_batches_of(min([batches.batch_size, *sizes])))
