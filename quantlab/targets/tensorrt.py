@@ -27,12 +27,10 @@ from quantlab.targets.draft import Draft
 from quantlab.targets.graph_queries import activations_of
 from quantlab.targets.keep_float import nodes_to_keep_float
 from quantlab.targets.tensorrt_attention import Attention, find_attentions, reason_for_float_attention
-from quantlab.targets.tensorrt_joins import INT8, share_encodings, skip_input
+from quantlab.targets.tensorrt_joins import INT8, is_point_behind, share_encodings, skip_input
 from quantlab.targets.tensorrt_products import PRODUCTS, Product, product_of, reason_for_float
 from quantlab.targets.tensorrt_reasons import Explainer
 
-# A softmax lies in [0, 1]: its scale is 1/127, which the fused attention kernel expects.
-_SOFTMAX_RANGE = (0.0, 1.0)
 _ONE_KERNEL = "An attention is one kernel; nothing is rounded between its two products but the softmax."
 _TAKEN_IN = "The convolution before a residual sum takes it in; only the skip is quantized."
 
@@ -43,9 +41,12 @@ class TensorRT:
 
     Attributes:
         depthwise: quantize depthwise convolutions too, which costs memory traffic and rarely pays.
+        observe_softmax: calibrate what an attention's softmax gives, instead of the fixed scale 1/127. Where attention
+            is spread over hundreds of keys all of it lies below 1/127, and the fixed scale rounds it to 0 or 1/127.
     """
 
     depthwise: bool = False
+    observe_softmax: bool = False
 
     @property
     def name(self) -> str:
@@ -55,11 +56,14 @@ class TensorRT:
     def place(self, model: Model, *, keep_float: Sequence[str] = ()) -> Plan:
         """Return which tensors to quantize for TensorRT, and why the others are not; see `Target.place`."""
         placement = _Placement(model, nodes_to_keep_float(model, keep_float))
-        for attention in find_attentions(model):
-            placement.decide_attention(attention)
+        attentions = find_attentions(model)
+        attended = {node for attention in attentions for node in (attention.scores, attention.context)}
         for node in model.graph:
-            if node.op_type in PRODUCTS:
+            if node.op_type in PRODUCTS and node not in attended:
                 placement.decide_product(node, depthwise=self.depthwise)
+        # Back to front: an attention runs in integers only if what reads it does.
+        for attention in reversed(attentions):
+            placement.decide_attention(attention, softmax_range=None if self.observe_softmax else (0.0, 1.0))
         for node in model.graph:
             if node.op_type == "Add":
                 placement.decide_sum(node)
@@ -74,29 +78,26 @@ class _Placement:
         self._kept = kept
         self._draft = Draft(model, "tensorrt")
         self._integer: set[str] = set()
-        self._float: set[str] = set()
         self._reasons: dict[Reader, str] = {}
         for name, reason in kept.items():
             self._leave_float(model.nodes_by_name()[name], reason)
 
-    def decide_attention(self, attention: Attention) -> None:
+    def decide_attention(self, attention: Attention, softmax_range: tuple[float, float] | None) -> None:
         """Quantize all four operands of an attention, or none."""
-        nodes = (attention.scores, *attention.between, attention.context)
-        on_request = [self._kept[name] for name in (node.name or "" for node in nodes) if name in self._kept]
-        reason = on_request[0] if on_request else reason_for_float_attention(attention)
+        reason = self._reason_against_attention(attention)
         if reason:
             self._leave_float(attention.scores, reason)
             self._leave_float(attention.context, reason)
             return
         for node, index in attention.operands:
-            self._quantize(node, index, fixed_range=_SOFTMAX_RANGE if (node, index) == attention.softmax_edge else None)
+            self._quantize(node, index, softmax_range if (node, index) == attention.softmax_edge else None)
             self._run_in_integers(node)
         for node in attention.between:
             self._reasons |= {Reader(node.name or "", index): _ONE_KERNEL for index, _ in activations_of(node)}
 
     def decide_product(self, node: ir.Node, *, depthwise: bool) -> None:
         """Quantize activation and weight of a product, or say why not."""
-        if node.name in self._integer or node.name in self._float:
+        if node.name in self._kept:
             return
         product = product_of(node)
         reason = reason_for_float(node, depthwise=depthwise)
@@ -133,10 +134,18 @@ class _Placement:
 
     def _leave_float(self, node: ir.Node, reason: str) -> None:
         name = node.name or ""
-        self._float.add(name)
         self._draft.leave_float(name, reason)
         for index, _ in activations_of(node):
             self._reasons.setdefault(Reader(name, index), f"{name} reads it in float. {reason}")
+
+    def _reason_against_attention(self, attention: Attention) -> str | None:
+        names = [node.name or "" for node in (attention.scores, *attention.between, attention.context)]
+        on_request = [self._kept[name] for name in names if name in self._kept]
+        if on_request:
+            return on_request[0]
+        if not is_point_behind(attention.context, self._draft):
+            return "The fused integer kernel hands on integers, and nothing reads them behind this attention."
+        return reason_for_float_attention(attention)
 
     def _reason_against_weight(self, product: Product) -> str | None:
         """Return why a weight cannot be quantized for this product, if another one reads it along another axis."""

@@ -1,12 +1,15 @@
-"""Finds attention, which TensorRT runs as one kernel when all of it is INT8, and not at all when a part is.
+"""Finds attention, which TensorRT runs as one integer kernel or had better run in float.
 
     scores  = Q Kᵀ                  [batch, heads, queries, keys]
     p       = softmax(scores · factor + mask)
     context = p V                   [batch, heads, queries, size]
 
-Q, K and V are what the two products read, after whatever scales, splits and turns them. Factor and mask may lie
-between scores and softmax, or be left out. Source: builds with TensorRT-RTX 1.7, where INT8 Q, K, p and V give one
-`_gemm_mha_v2` layer with or without factor and mask; the limit of keys is that of modelopt 0.47.
+Q, K and V are what the two products read, after whatever scales, splits and turns them. Factors and masks may lie
+between scores and softmax, or be left out. Unless one integer kernel does it all, INT8 would only stand in the way of
+TensorRT's fused half-precision kernel.
+
+Source: builds with TensorRT-RTX 1.7, where Q, K, p and V in INT8 become one `_gemm_mha_v2` layer if all heads have
+size 16, 32 or 64, there are at most 512 keys (the limit of modelopt 0.47, too) and INT8 is what reads the context.
 """
 
 from __future__ import annotations
@@ -16,10 +19,19 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from quantlab.graph.model import Model
-from quantlab.targets.graph_queries import attribute_int, constant, input_at, is_float, only_reader, shape_of
+from quantlab.targets.graph_queries import (
+    activations_of,
+    attribute_int,
+    constant,
+    input_at,
+    is_float,
+    only_reader,
+    shape_of,
+)
 
 _MOST_KEYS = 512
-_TILE = 16
+_SIZES = (16, 32, 64)
+_BETWEEN = frozenset({"Add", "Sub", "Mul", "Div", "Where", "Clip", "Identity"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +66,22 @@ def find_attentions(model: Model) -> tuple[Attention, ...]:
 
 
 def reason_for_float_attention(attention: Attention) -> str | None:
-    """Return why an attention stays float, or None if the fused integer kernel takes it."""
-    shape, keys = shape_of(attention.scores.inputs[0]), shape_of(attention.scores.inputs[1])
-    size = shape[-1] if shape else None
-    if size is not None and size < _TILE:
-        return f"Heads of size {size} are too small for integer kernels, which multiply {_TILE} at a time."
-    if shape and len(shape) > 1 and shape[-2] == 1:
+    """Return why the sizes of an attention keep it float, or None if the fused integer kernel takes them.
+
+    A size that is free is taken to fit.
+    """
+    queries, keys, values = (
+        shape_of(value)
+        for value in (attention.scores.inputs[0], attention.scores.inputs[1], attention.context.inputs[1])
+    )
+    sizes = [shape[-1] for shape in (queries, values) if shape and shape[-1] is not None]
+    if len(set(sizes)) > 1 or any(size not in _SIZES for size in sizes):
+        had = " and ".join(map(str, dict.fromkeys(sizes)))
+        return f"The fused integer kernel takes heads of one size, 16, 32 or 64, and these have {had}."
+    if queries and len(queries) > 1 and queries[-2] == 1:
         return "A single query makes matrix-vector products, which wait for memory, not for arithmetic."
     if keys and keys[-1] is not None and keys[-1] > _MOST_KEYS:
-        return f"There are {keys[-1]} keys, and the fused integer kernel stops at {_MOST_KEYS}."
+        return f"The fused integer kernel takes {_MOST_KEYS} keys at most, and these are {keys[-1]}."
     return None
 
 
@@ -86,10 +105,10 @@ def _path_to_scores(value: ir.Value | None) -> tuple[ir.Node, ...] | None:
         return None
     if _multiplies_activations(node):
         return (node,)
-    if node.op_type not in {"Add", "Mul", "Div", "Where"}:
+    if node.op_type not in _BETWEEN:
         return None
     # A mask may itself be computed; only one operand leads back to a product.
-    branches = [_path_to_scores(operand) for operand in node.inputs if constant(operand) is None]
+    branches = [_path_to_scores(operand) for _, operand in activations_of(node)]
     paths = [path for path in branches if path is not None]
     return (*paths[0], node) if len(paths) == 1 else None
 

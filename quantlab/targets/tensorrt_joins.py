@@ -23,7 +23,7 @@ from quantlab.graph.model import Model
 from quantlab.plan import Point, Reader
 from quantlab.scheme import Scheme
 from quantlab.targets.draft import Draft
-from quantlab.targets.graph_queries import activations_of, attribute_string, constant, is_float, shape_of
+from quantlab.targets.graph_queries import activations_of, attribute_string, constant, is_float, reading_nodes, shape_of
 
 INT8 = Scheme("int8")
 
@@ -72,6 +72,20 @@ def moves_values(node: ir.Node) -> bool:
     return node.op_type in _MOVES or (
         node.op_type == "Resize" and attribute_string(node, "mode", "nearest") == "nearest"
     )
+
+
+def is_point_behind(node: ir.Node, draft: Draft) -> bool:
+    """Whether what a node computes is a point, at once or behind nodes that only move it."""
+    waiting, seen = [node], {node}
+    while waiting:
+        outputs = waiting.pop().outputs
+        if any((output.name or "") in draft for output in outputs):
+            return True
+        for reader in (reader for output in outputs for reader in reading_nodes(output)):
+            if reader not in seen and (moves_values(reader) or reader.op_type == "Concat"):
+                seen.add(reader)
+                waiting.append(reader)
+    return False
 
 
 def skip_input(add: ir.Node, integer: Collection[str]) -> int | None:

@@ -10,8 +10,8 @@ import onnx_ir as ir
 from quantlab.graph.model import Model
 from quantlab.plan import Reader
 from quantlab.targets.draft import Draft
-from quantlab.targets.graph_queries import constant, input_at, is_float, reading_nodes
-from quantlab.targets.tensorrt_joins import FUNCTIONS, moves_values
+from quantlab.targets.graph_queries import constant, input_at, is_float
+from quantlab.targets.tensorrt_joins import FUNCTIONS, is_point_behind, moves_values
 
 _AVERAGES = frozenset({"AveragePool", "GlobalAveragePool", "ReduceMean"})
 _POINTWISE = FUNCTIONS | frozenset(
@@ -69,22 +69,11 @@ class Explainer:
         if reader.op_type in _AVERAGES:
             return f"TensorRT computes {reader.op_type} in float; INT8 would only add conversions."
         if moves_values(reader) or reader.op_type == "Concat":
-            return self._reason_for_move(reader)
+            if is_point_behind(reader, self.draft):
+                return f"The Q/DQ pair sits behind {reader.op_type}, where a product reads; TensorRT moves it across."
+            return f"Nothing behind {reader.op_type} is computed in integers from what it moves."
         if reader.op_type not in _POINTWISE:
             return f"{reader.op_type} has no integer kernel in TensorRT."
         if producer is not None and producer.name in self.integer:
             return f"{producer.op_type} and what follows it become one kernel; nothing is rounded between them."
         return f"{reader.op_type} is computed in float, in one kernel with its neighbours."
-
-    def _reason_for_move(self, mover: ir.Node) -> str:
-        """Return why what a node moves is float: the pair sits behind it, or nothing behind it is quantized."""
-        waiting, seen = [mover], {mover}
-        while waiting:
-            outputs = waiting.pop().outputs
-            if any((output.name or "") in self.draft for output in outputs):
-                return f"The Q/DQ pair sits behind {mover.op_type}, where a product reads; TensorRT moves it across."
-            for node in (node for output in outputs for node in reading_nodes(output)):
-                if node not in seen and (moves_values(node) or node.op_type == "Concat"):
-                    seen.add(node)
-                    waiting.append(node)
-        return f"Nothing behind {mover.op_type} is computed in integers from what it moves."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from quantlab.errors import PlanError
+from quantlab.graph.model import Model
 from quantlab.plan import Plan, Reader
 from quantlab.scheme import Scheme
 from quantlab.targets.tensorrt import TensorRT
@@ -187,10 +188,33 @@ def test_attention_is_quantized_whole_or_not_at_all(kept: str) -> None:
     assert {"scores", "context"} <= {name for name, _ in plan.float_nodes}
 
 
-def test_attention_over_too_many_keys_stays_float() -> None:
-    plan = TensorRT().place(_attention_over(keys=513))
-    assert dict(plan.float_nodes)["scores"] == "There are 513 keys, and the fused integer kernel stops at 512."
-    assert "scores" in TensorRT().place(_attention_over(keys=512)).integer_nodes
+@pytest.mark.parametrize(
+    ("sizes", "words"),
+    [
+        ({"keys": 513}, "512 keys at most"),
+        ({"size": 48, "values": 48}, "these have 48"),
+        ({"size": 16, "values": 32}, "these have 16 and 32"),
+        ({"queries": 1}, "A single query"),
+        ({"keys": 512, "size": 64, "values": 64}, None),
+    ],
+)
+def test_attention_that_no_fused_integer_kernel_takes_stays_float(sizes: dict[str, int], words: str | None) -> None:
+    plan = TensorRT().place(_attention(**sizes))
+    assert ("scores" in plan.integer_nodes) is (words is None)
+    assert words is None or words in dict(plan.float_nodes)["scores"]
+    assert plan.integer_nodes[-1] == "out"
+
+
+def test_attention_that_is_not_read_in_integers_stays_float() -> None:
+    plan = TensorRT().place(_attention(), keep_float=["out"])
+    assert not plan.integer_nodes
+    assert "nothing reads them" in dict(plan.float_nodes)["context"]
+
+
+def test_the_softmax_is_calibrated_on_request() -> None:
+    plan = TensorRT(observe_softmax=True).place(_attention())
+    assert plan.by_tensor["p"].fixed_range is None
+    assert "p" in plan.observed
 
 
 def test_projections_of_one_input_share_its_pair() -> None:
@@ -288,10 +312,12 @@ def test_a_name_that_matches_nothing_is_refused() -> None:
         place("conv_relu", "conv9")
 
 
-def _attention_over(keys: int):
+def _attention(*, queries: int = 24, keys: int = 24, size: int = 16, values: int = 16) -> Model:
     return build(
-        "attention_over",
-        f"""(float[N,4,24,16] q, float[N,4,16,{keys}] k, float[N,4,{keys},16] v) => (float[N,4,24,16] y) {{
-            [scores] s = MatMul(q, k) [softmax] p = Softmax(s) [context] y = MatMul(p, v)
+        "attention_core",
+        f"""(float[N,4,{queries},{size}] q, float[N,4,{size},{keys}] k, float[N,4,{keys},{values}] v)
+            => (float[N,4,{queries},64] y) {{
+            [scores] s = MatMul(q, k) [softmax] p = Softmax(s) [context] c = MatMul(p, v) [out] y = MatMul(c, w)
         }}""",
+        w=(values, 64),
     )
