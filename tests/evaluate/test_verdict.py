@@ -1,0 +1,117 @@
+"""A verdict claims what the intervals support, and no more."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from quantlab.errors import RecipeError
+from quantlab.evaluate.accuracy import PairedDrop, accuracy
+from quantlab.evaluate.agreement import Agreement, Sqnr
+from quantlab.evaluate.environment import read_environment
+from quantlab.evaluate.evaluation import Evaluation, Row
+from quantlab.evaluate.latency import Latency, Speedup
+from quantlab.evaluate.size import Size
+from quantlab.evaluate.verdict import verdict
+
+
+def timed(batch_size: int = 1) -> Latency:
+    return Latency(batch_size, "1", 4, 1.0, 1.0, 1.0, 1.0, (1.0,) * 4)
+
+
+def drop(points: float, low: float, high: float) -> PairedDrop:
+    return PairedDrop(points, (low, high), 0, 0, 500, 0.5, "made up")
+
+
+def evaluation_of(row: Row, instructions: tuple[str, ...] = ("AVX-512 VNNI",)) -> Evaluation:
+    answers = np.ones(500, bool)
+    size = Size(4000, 4000)
+    reference = Row("fp32", {}, size, correct=answers, accuracies=(accuracy(answers),), latencies=(timed(),))
+    environment = dataclasses.replace(read_environment(), instructions=instructions)
+    return Evaluation((reference, row), "made up", 500, "logits", environment)
+
+
+def int8(
+    lost: PairedDrop | None = None, gain: Speedup | None = None, *, size_bytes: int = 1000, simulated: bool = False
+) -> Row:
+    return Row(
+        "int8",
+        {},
+        Size(size_bytes, size_bytes),
+        is_simulated=simulated,
+        drop=lost,
+        latencies=(timed(),) if gain else (),
+        speedups=(gain,) if gain else (),
+        latency_reason=None if gain else "not measured: its engine only simulates",
+    )
+
+
+FAST, SLOW, EVEN = Speedup(3.0, (2.8, 3.1)), Speedup(0.8, (0.7, 0.9)), Speedup(1.01, (0.97, 1.05))
+FINE = drop(0.1, -0.2, 0.4)
+
+
+@pytest.mark.parametrize(
+    ("lost", "expected"),
+    [
+        (drop(3.0, 2.0, 4.0), "Not worth it as it is"),
+        (drop(1.5, 0.5, 2.5), "is probably more than the budget of 1"),
+        (drop(0.5, -0.5, 1.5), "may be more than the budget of 1; 500 samples do not tell"),
+        (drop(0.5, 0.2, 0.8), "is within the budget of 1"),
+        (FINE, "No loss of accuracy shows"),
+    ],
+)
+def test_a_drop_is_judged_by_its_whole_interval(lost: PairedDrop, expected: str):
+    assert expected in verdict(evaluation_of(int8(lost, FAST)))
+
+
+def test_the_budget_decides():
+    evaluation = evaluation_of(int8(drop(0.5, 0.4, 0.6), FAST))
+    assert "Not worth it" in verdict(evaluation, budget_points=0.3)
+    assert "within the budget of 0.7" in verdict(evaluation, budget_points=0.7)
+
+
+@pytest.mark.parametrize(("gain", "expected"), [(SLOW, "Slower at batch 1"), (EVEN, "No faster at batch 1")])
+def test_a_model_that_is_not_faster_is_not_worth_it(gain: Speedup, expected: str):
+    text = verdict(evaluation_of(int8(FINE, gain)))
+    assert expected in text
+    assert "INT8 is not worth it unless the size matters (4.0 times smaller)" in text
+    assert "VNNI" not in text
+
+
+def test_a_faster_model_is_not_called_worthless():
+    text = verdict(evaluation_of(int8(FINE, FAST)))
+    assert "Faster at batch 1: 3.00x [2.80, 3.10]" in text
+    assert "not worth it" not in text
+
+
+def test_a_processor_without_dot_products_is_named_as_the_reason():
+    assert "no 8-bit dot products" in verdict(evaluation_of(int8(FINE, SLOW), instructions=("AVX2",)))
+
+
+def test_a_model_that_is_neither_faster_nor_smaller_gains_nothing():
+    assert "INT8 is not worth it on this machine" in verdict(evaluation_of(int8(FINE, SLOW, size_bytes=4000)))
+
+
+def test_a_simulation_decides_nothing_about_speed():
+    text = verdict(evaluation_of(int8(FINE, simulated=True)))
+    assert "speed is unknown: latency not measured" in text
+    assert "simulation" in text
+
+
+def test_without_labels_agreement_or_sqnr_speak():
+    row = dataclasses.replace(int8(None, FAST), agreement=Agreement(99, 100, "sample", None))
+    assert "99.00% of the answers are the reference's" in verdict(evaluation_of(row))
+    row = dataclasses.replace(int8(None, FAST), sqnr=Sqnr(100.0, 1.0, 10))
+    assert "SQNR 20.0 dB" in verdict(evaluation_of(row))
+
+
+def test_a_reference_alone_has_no_verdict():
+    evaluation = evaluation_of(int8())
+    assert verdict(dataclasses.replace(evaluation, rows=evaluation.rows[:1])) == ""
+
+
+def test_a_negative_budget_is_refused():
+    with pytest.raises(RecipeError, match="budget"):
+        verdict(evaluation_of(int8()), budget_points=-1)
