@@ -1,0 +1,242 @@
+"""Two models with the same tensors → how far each tensor of the second is from that of the first, worst first.
+
+    a: conv → x →                      x of the float model is compared with
+    b: conv → x → Q → DQ → x' →        x', what the readers of x see in the quantized model
+
+A tensor of `b` that is quantized is compared after its DequantizeLinear; any other as it stands. The SQNR of a tensor
+holds all the noise that arose before it, not that of its own layer alone: look for where it falls, not for where it
+is low.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from quantlab.data.batch import Array, Batches, Feeds
+from quantlab.engines.engine import Engine, Session
+from quantlab.engines.parts import DEFAULT_MEMORY_CAP_BYTES, measure_taps, tap_groups
+from quantlab.errors import DataError, EngineError
+from quantlab.evaluate.agreement import Sqnr, SqnrSum
+from quantlab.evaluate.judge import fixed_batch, run_padded
+from quantlab.evaluate.latency import repeated
+from quantlab.graph.model import Model
+
+
+@dataclass(frozen=True, slots=True)
+class LayerDifference:
+    """How far one tensor is off.
+
+    Attributes:
+        tensor: its name in the first model.
+        node: the node that computes it there, with its operator, or `model input`.
+        index: its place among the compared tensors, in execution order of the first model.
+        sqnr: of the second model's against the first's, over all samples.
+        largest_error: the largest absolute difference.
+        largest_value: the largest absolute value in the first model.
+    """
+
+    tensor: str
+    node: str
+    index: int
+    sqnr: Sqnr
+    largest_error: float
+    largest_value: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {
+            "tensor": self.tensor,
+            "node": self.node,
+            "index": self.index,
+            **self.sqnr.to_json(),
+            "largest_error": self.largest_error,
+            "largest_value": self.largest_value,
+        }
+
+    def __str__(self) -> str:
+        error = f"largest error {self.largest_error:.4g} of {self.largest_value:.4g}"
+        return f"{self.sqnr}, {error}: {self.tensor} ({self.node})"
+
+
+@dataclass(frozen=True, slots=True)
+class LayerDiff:
+    """Two models layer by layer.
+
+    Attributes:
+        first: the name of the model that is taken as right.
+        second: the name of the other.
+        layers: the tensors both have, worst first.
+        samples: how many samples were compared.
+    """
+
+    first: str
+    second: str
+    layers: tuple[LayerDifference, ...]
+    samples: int
+
+    @property
+    def in_order(self) -> tuple[LayerDifference, ...]:
+        """The tensors in execution order."""
+        return tuple(sorted(self.layers, key=lambda layer: layer.index))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        layers = [layer.to_json() for layer in self.layers]
+        return {"first": self.first, "second": self.second, "samples": self.samples, "layers": layers}
+
+    def __str__(self) -> str:
+        head = f"{self.second} against {self.first}, {self.samples} samples, {len(self.layers)} tensors, worst first"
+        return "\n".join([head, *(f"  {layer}" for layer in self.layers)])
+
+
+def compare_layers(
+    a: Model,
+    b: Model,
+    engine: Engine,
+    batches: Batches,
+    tensors: Sequence[str] | None = None,
+    *,
+    memory_cap_bytes: int = DEFAULT_MEMORY_CAP_BYTES,
+) -> LayerDiff:
+    """Return how far the tensors of `b` are from those of `a`.
+
+    With an engine that simulates, the differences are those of quantization alone; otherwise also those of the
+    runtime, whose fusions give way where a tensor inside of them is asked for.
+
+    Args:
+        a: the model taken as right, usually float.
+        b: the other, usually quantized.
+        engine: what runs both.
+        batches: the samples; passed over once, or once per group of tensors where one sample passes the cap.
+        tensors: names in `a`, or None for every floating-point tensor that both have.
+        memory_cap_bytes: the most bytes of tensors held at once.
+
+    Raises:
+        EngineError: a tensor is not in both models, or no tensor is; shapes differ; an engine refuses a model.
+        DataError: there is not a single sample, or the data do not fit.
+    """
+    pairs = matching_tensors(a, b, tensors)
+    fixed = [size for model in (a, b) if (size := fixed_batch(model.inputs)) is not None]
+    sample = next(iter(batches.in_batches_of(min(fixed, default=1))), None)
+    if sample is None:
+        raise DataError(f"data {batches.name!r}: not a single sample to compare with; check the path and the range")
+    sizes = _pair_sizes(a, b, engine, pairs, repeated(sample.feeds, min(fixed, default=1)))
+    budget = max(1, memory_cap_bytes // 2)  # one part is still held while the next is computed
+    differences = {tensor: _Difference() for tensor in pairs}
+    for group in tap_groups(sizes, budget):
+        part_size = min(fixed) if fixed else budget // max(1, sum(sizes[tensor] for tensor in group))
+        parts = batches.in_batches_of(max(1, min(part_size, batches.batch_size)))
+        with engine.open(a, group) as one, engine.open(b, [pairs[tensor] for tensor in group]) as other:
+            samples = _compare_group(one, other, parts, {tensor: pairs[tensor] for tensor in group}, differences)
+    return LayerDiff(a.name, b.name, _layers(a, differences), samples)
+
+
+def _compare_group(
+    one: Session,
+    other: Session,
+    batches: Batches,
+    pairs: Mapping[str, str],
+    differences: Mapping[str, _Difference],
+) -> int:
+    """Add the differences of some tensors over all samples, and return how many these are."""
+    samples = 0
+    for batch in batches:
+        left, right = run_padded(one, batch.feeds), run_padded(other, batch.feeds)
+        for tensor, counterpart in pairs.items():
+            differences[tensor].add(left[tensor], right[counterpart])
+        samples += batch.size
+    return samples
+
+
+def matching_tensors(a: Model, b: Model, tensors: Sequence[str] | None = None) -> dict[str, str]:
+    """Return by the name of a tensor in `a` the name of its counterpart in `b`, in execution order of `a`.
+
+    Args:
+        a: the model that names tensors.
+        b: the model in which they are looked up.
+        tensors: names in `a`, or None for every one that both have, less those that cannot differ (inputs that are
+            not quantized) and those known to be of integers.
+
+    Raises:
+        EngineError: a tensor that was named is missing in one of the models, or there is none in both.
+    """
+    ours, theirs = _activations(a), _activations(b)
+    for tensor in tensors or ():
+        for model, values in ((a, ours), (b, theirs)):
+            if tensor not in values:
+                raise EngineError(f"{model.name}: no input or node gives a tensor {tensor!r}, so it cannot be compared")
+    if tensors is None:
+        wanted = {name for name in ours if name in theirs and _is_worth_comparing(ours[name], theirs[name])}
+    else:
+        wanted = set(tensors)
+    pairs = {name: _as_read(theirs[name]) for name in ours if name in wanted}
+    if not pairs:
+        raise EngineError(f"{a.name} and {b.name} have no tensor of the same name; compare models of one origin")
+    return pairs
+
+
+class _Difference:
+    """Sums up how far one tensor is off, part by part."""
+
+    def __init__(self) -> None:
+        self.sqnr = SqnrSum()
+        self.largest_error = 0.0
+        self.largest_value = 0.0
+
+    def add(self, left: Array, right: Array) -> None:
+        self.sqnr.add(left, right)
+        if left.size:
+            exact = left.astype(np.float64)
+            self.largest_error = max(self.largest_error, float(np.abs(exact - right).max()))
+            self.largest_value = max(self.largest_value, float(np.abs(exact).max()))
+
+
+def _layers(a: Model, differences: Mapping[str, _Difference]) -> tuple[LayerDifference, ...]:
+    labels = {v.name: f"{node.name or 'unnamed'}, {node.op_type}" for node in a.graph for v in node.outputs}
+    layers = [
+        LayerDifference(
+            tensor=tensor,
+            node=labels.get(tensor, "model input"),
+            index=index,
+            sqnr=difference.sqnr.result(),
+            largest_error=difference.largest_error,
+            largest_value=difference.largest_value,
+        )
+        for index, (tensor, difference) in enumerate(differences.items())
+    ]
+    return tuple(sorted(layers, key=lambda layer: (layer.sqnr.db, layer.index)))
+
+
+def _pair_sizes(a: Model, b: Model, engine: Engine, pairs: Mapping[str, str], feeds: Feeds) -> dict[str, int]:
+    """Return the bytes that each pair of tensors takes for some feeds."""
+    ours = measure_taps(engine, a, list(pairs), feeds)
+    theirs = measure_taps(engine, b, list(pairs.values()), feeds)
+    return {tensor: ours[tensor] + theirs[other] for tensor, other in pairs.items()}
+
+
+def _as_read(value: ir.Value) -> str:
+    """Return the name of what the readers of a value see: its dequantized form, where there is one."""
+    for quantize in value.consumers():
+        if quantize.op_type != "QuantizeLinear" or quantize.inputs[0] is not value:
+            continue
+        for dequantize in quantize.outputs[0].consumers():
+            if dequantize.op_type == "DequantizeLinear":
+                return dequantize.outputs[0].name or ""
+    return value.name or ""
+
+
+def _activations(model: Model) -> dict[str, ir.Value]:
+    """Return the inputs and what nodes compute, by name, in execution order."""
+    inputs = [value for value in model.graph.inputs if value.name not in model.graph.initializers]
+    return {value.name: value for value in (*inputs, *(v for n in model.graph for v in n.outputs)) if value.name}
+
+
+def _is_worth_comparing(ours: ir.Value, theirs: ir.Value) -> bool:
+    if ours.producer() is None and _as_read(theirs) == theirs.name:
+        return False
+    return ours.dtype is None or ours.dtype.is_floating_point()
