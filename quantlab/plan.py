@@ -121,6 +121,12 @@ class Plan:
             for needed in (*((point.shared_with,) if point.shared_with else ()), *(point.derived_from or ())):
                 if needed not in by_name:
                     raise PlanError(f"plan: {point.tensor!r} needs the encoding of {needed!r}, which has none")
+            if point.shared_with and by_name[point.shared_with].shared_with:
+                owner = by_name[point.shared_with].shared_with
+                raise PlanError(
+                    f"plan: {point.tensor!r} shares with {point.shared_with!r}, which shares with {owner!r}; "
+                    "name the owner itself"
+                )
 
     @property
     def by_tensor(self) -> Mapping[str, Point]:
@@ -171,13 +177,14 @@ class Plan:
                 target=data["target"],
                 points=tuple(_point_from_json(item) for item in data["points"]),
                 skips=tuple(
-                    Skip(item["tensor"], item["reason"], _readers_from_json(item["readers"])) for item in data["skips"]
+                    Skip(_name(item["tensor"]), item["reason"], _readers_from_json(item["readers"]))
+                    for item in data["skips"]
                 ),
                 integer_nodes=tuple(data["integer_nodes"]),
                 float_nodes=tuple((name, reason) for name, reason in data["float_nodes"]),
                 fences=tuple(data["fences"]),
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, LookupError, TypeError) as error:
             raise PlanError(f"plan: this is not a saved plan ({error}); make it anew with `quantlab ptq`") from error
 
 
@@ -185,10 +192,16 @@ def _readers_from_json(items: Iterable[Mapping[str, Any]]) -> tuple[Reader, ...]
     return tuple(Reader(item["node"], item["index"]) for item in items)
 
 
+def _name(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no name of a tensor")
+    return value
+
+
 def _point_from_json(item: Mapping[str, Any]) -> Point:
     derived, fixed, limits = item["derived_from"], item["fixed_range"], item["limits"]
     return Point(
-        tensor=item["tensor"],
+        tensor=_name(item["tensor"]),
         scheme=Scheme(**item["scheme"]),
         role=item["role"],
         readers=_readers_from_json(item["readers"]),
