@@ -30,6 +30,9 @@ IntArray = npt.NDArray[np.integer[Any]]
 
 # Below this a float32 is denormal, and runtimes may flush it to zero: a division by zero.
 SMALLEST_SCALE = float(np.finfo(np.float32).tiny)
+# Integers reach a step or half of one beyond a range (int8's -128 when 127 stands for the bound): they must stand
+# for finite values too.
+_LARGEST_BOUND = float(np.finfo(np.float32).max) / 2
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -46,8 +49,8 @@ class Range:
 
     @classmethod
     def of(cls, low: npt.ArrayLike, high: npt.ArrayLike) -> Range:
-        """Return the range [low, high] with both bounds as float64 arrays."""
-        return cls(np.asarray(low, np.float64), np.asarray(high, np.float64))
+        """Return the range [low, high] with both bounds as float64 arrays, and +0.0 for either zero."""
+        return cls(np.asarray(np.add(low, 0.0, dtype=np.float64)), np.asarray(np.add(high, 0.0, dtype=np.float64)))
 
     def same_as(self, other: Range) -> bool:
         """Whether both ranges are equal, bit for bit."""
@@ -106,7 +109,7 @@ def encoding_from_range(interval: Range, scheme: Scheme) -> Encoding:
         The encoding, its arrays of the range's shape.
 
     Raises:
-        CalibrationError: a bound is NaN or infinite, low > high, or the range has no finite float32 scale.
+        CalibrationError: a bound is NaN, infinite or beyond half of the float32 range, or low > high.
     """
     _check(interval)
     low, high = np.minimum(interval.low, 0.0), np.maximum(interval.high, 0.0)
@@ -138,14 +141,14 @@ def quantize(values: FloatArray, encoding: Encoding) -> IntArray:
     # float64 holds every int32 exactly; float32 would not.
     shifted = steps.astype(np.float64) + zero
     clipped = np.clip(shifted, encoding.scheme.lowest, encoding.scheme.highest)
-    return clipped.astype(encoding.scheme.numpy_dtype)
+    return np.asarray(clipped, encoding.scheme.numpy_dtype)
 
 
 def dequantize(integers: IntArray, encoding: Encoding) -> npt.NDArray[np.float32]:
     """Return the float32 values that integers stand for, in the shape of `integers`."""
     scale, zero = _broadcast(encoding, integers.ndim)
     offset = integers.astype(np.int64) - zero.astype(np.int64)
-    return np.multiply(offset.astype(np.float32), scale, dtype=np.float32)
+    return np.asarray(np.multiply(offset.astype(np.float32), scale, dtype=np.float32))
 
 
 def fake_quantize(values: FloatArray, encoding: Encoding) -> npt.NDArray[np.float32]:
@@ -156,6 +159,8 @@ def fake_quantize(values: FloatArray, encoding: Encoding) -> npt.NDArray[np.floa
 def bias_encoding(activation: Encoding, weight: Encoding) -> Encoding:
     """Return the int32 encoding that integer kernels expect of a bias: scale = activation scale × weight scale.
 
+    A product below the smallest normal float32 is raised to it.
+
     Args:
         activation: per tensor.
         weight: per tensor, or per output channel.
@@ -163,7 +168,8 @@ def bias_encoding(activation: Encoding, weight: Encoding) -> Encoding:
     Returns:
         Encoding of the weight's shape, zero point 0, axis 0 where the weight has an axis.
     """
-    product = activation.scale.astype(np.float32) * weight.scale
+    with np.errstate(under="ignore"):
+        product = np.maximum(activation.scale * weight.scale, np.float32(SMALLEST_SCALE))
     axis = None if weight.scale.ndim == 0 else 0
     zero_point = np.zeros(product.shape, np.int32)
     return Encoding(np.asarray(product, np.float32), zero_point, Scheme("int32", axis=axis))
@@ -184,8 +190,8 @@ def _check(interval: Range) -> None:
         if bad.size:
             where = "" if bound.ndim == 0 else f" in channel {bad[0]}"
             raise CalibrationError(f"range: {name} is not finite{where}; look for NaN or infinity in the data")
-        if np.any(np.abs(bound) > float(np.finfo(np.float32).max)):
-            raise CalibrationError(f"range: {name} is outside float32; scale the model's inputs down")
+        if np.any(np.abs(bound) > _LARGEST_BOUND):
+            raise CalibrationError(f"range: {name} is above {_LARGEST_BOUND:.3g}; scale the model's inputs down")
     if np.any(interval.low > interval.high):
         raise CalibrationError("range: low is above high; this is a fault of the calibrator")
 

@@ -134,3 +134,9 @@ def test_nothing_seen_and_a_scheme_with_an_axis_are_refused(calibrator: Calibrat
         calibrator.range_of(statistics_of(np.zeros(0)), Scheme("int8"))
     with pytest.raises(CalibrationError, match="without axis"):
         calibrator.range_of(statistics_of(np.ones(3)), Scheme("int8", axis=0))
+
+
+@pytest.mark.parametrize("tensor", TENSORS)
+def test_a_zero_bound_has_no_sign(calibrator: Calibrator, scheme: Scheme, tensor: str) -> None:
+    chosen = calibrator.range_of(statistics_of(TENSORS[tensor]), scheme)
+    assert "-0" not in (f"{float(chosen.low):g}", f"{float(chosen.high):g}")
