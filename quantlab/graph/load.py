@@ -61,23 +61,25 @@ def _parse(data: bytes, where: str, folder: Path | None) -> ir.Model:
     try:
         model: ir.Model = ir.from_proto(proto)
         map_external_data(model, folder)
-        InlinePass()(model)
-        model.graph.sort()
-        _check(model)
+        return checked(model)
     except ModelError as error:
         raise ModelError(f"{where}: {error}") from error
     except (ir.serde.SerdeError, ir.passes.PassError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{where}: {_NOT_ONNX} ({_deepest(error)})") from error
-    return model
 
 
-def _check(model: ir.Model) -> None:
-    """Check what the rest relies on.
+def checked(model: ir.Model) -> ir.Model:
+    """Return the model with its functions inlined and its nodes in order, after checking what the rest relies on.
+
+    Args:
+        model: changed in place.
 
     Raises:
         ModelError: an input or output is missing, or the graph is not valid ONNX.
     """
+    InlinePass()(model)
     graph = model.graph
+    graph.sort()
     if not graph.outputs:
         raise ModelError("the graph has no outputs, so it computes nothing; export it again")
     fed = [value for value in graph.inputs if value.name not in graph.initializers]
@@ -90,6 +92,7 @@ def _check(model: ir.Model) -> None:
         CheckerPass()(model)
     except onnx.checker.ValidationError as error:
         raise ModelError(f"the graph is not valid ONNX ({_first_line(error)}); export it again") from error
+    return model
 
 
 def converted(model: ir.Model, opset: int) -> ir.Graph:

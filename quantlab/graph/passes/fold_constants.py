@@ -44,6 +44,8 @@ def fold_constants(model: ir.Model) -> tuple[str, ...]:
         )
     finally:
         folding.setLevel(level)
+    for value in [*graph.initializers.values(), *(value for node in graph for value in node.outputs)]:
+        value.metadata_props.pop(optimizer.FOLDED_FROM_KEY, None)
     return ()
 
 
