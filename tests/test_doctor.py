@@ -11,6 +11,7 @@ import pytest
 
 from quantlab import doctor
 from quantlab.doctor import Diagnosis, Finding, diagnose, int8_finding, parse_requirement, release
+from quantlab.engines import OnnxRuntime
 from quantlab.errors import EngineError
 from quantlab.evaluate.environment import read_environment
 
@@ -84,7 +85,7 @@ def test_a_runtime_that_does_not_run_is_a_problem(monkeypatch: pytest.MonkeyPatc
     def refuse(self: object, model: object) -> None:
         raise EngineError("onnxruntime: broken\nbadly")
 
-    monkeypatch.setattr(doctor.OnnxRuntime, "open", refuse)
+    monkeypatch.setattr(OnnxRuntime, "open", refuse)
     found = finding(diagnose(), "ONNX Runtime")
     assert found.status == "problem"
     assert "broken badly" in found.detail
