@@ -40,6 +40,7 @@ def encodings(draw: st.DrawFn) -> Encoding:
     return encoding_from_range(Range.of(low, high), scheme)
 
 
+@settings(deadline=None)
 @given(encoding=encodings(), share=hnp.arrays(np.float64, 30, elements=st.floats(0, 1)))
 def test_a_value_inside_the_range_comes_back_within_half_a_step(
     encoding: Encoding, share: npt.NDArray[np.float64]
@@ -51,6 +52,7 @@ def test_a_value_inside_the_range_comes_back_within_half_a_step(
     assert (moved <= float(encoding.scale) * (0.5 + 3 * 256 * 2.0**-24)).all()
 
 
+@settings(deadline=None)
 @given(encoding=encodings(), values=VALUES)
 def test_values_outside_the_range_come_back_as_its_ends(encoding: Encoding, values: npt.NDArray[np.float32]) -> None:
     reached = encoding.range
@@ -59,22 +61,26 @@ def test_values_outside_the_range_come_back_as_its_ends(encoding: Encoding, valu
     assert (returned <= reached.high.astype(np.float32)).all()
 
 
+@settings(deadline=None)
 @given(encoding=encodings(), values=VALUES)
 def test_rounding_twice_is_rounding_once(encoding: Encoding, values: npt.NDArray[np.float32]) -> None:
     once = fake_quantize(values, encoding)
     assert fake_quantize(once, encoding).tobytes() == once.tobytes()
 
 
+@settings(deadline=None)
 @given(encoding=encodings(), values=VALUES)
 def test_rounding_keeps_the_order(encoding: Encoding, values: npt.NDArray[np.float32]) -> None:
     assert (np.diff(quantize(np.sort(values), encoding).astype(np.int64)) >= 0).all()
 
 
+@settings(deadline=None)
 @given(encoding=encodings())
 def test_zero_is_exact(encoding: Encoding) -> None:
     assert fake_quantize(np.zeros(1, np.float32), encoding)[0] == 0
 
 
+@settings(deadline=None)
 @given(encoding=encodings(), integers=hnp.arrays(np.int64, 20, elements=st.integers(-128, 255)))
 def test_every_integer_comes_back_as_itself(encoding: Encoding, integers: npt.NDArray[np.int64]) -> None:
     scheme = encoding.scheme
@@ -82,6 +88,7 @@ def test_every_integer_comes_back_as_itself(encoding: Encoding, integers: npt.ND
     assert np.array_equal(quantize(dequantize(inside, encoding), encoding), inside)
 
 
+@settings(deadline=None)
 @given(low=BOUNDS, high=BOUNDS, scheme=SCHEMES)
 def test_an_encoding_reaches_its_range_up_to_half_a_step(low: float, high: float, scheme: Scheme) -> None:
     assume(low <= high)
@@ -91,6 +98,7 @@ def test_an_encoding_reaches_its_range_up_to_half_a_step(low: float, high: float
     assert float(encoding.range.high) >= max(high, 0) - slack
 
 
+@settings(deadline=None)
 @given(low=BOUNDS, high=BOUNDS, scheme=SCHEMES)
 def test_the_scale_is_the_exact_one_rounded_to_float32(low: float, high: float, scheme: Scheme) -> None:
     assume(low <= high)
@@ -111,12 +119,14 @@ def test_the_scale_is_the_exact_one_rounded_to_float32(low: float, high: float, 
     assert scheme.lowest <= int(encoding.zero_point) <= scheme.highest
 
 
+@settings(deadline=None)
 @given(encoding=encodings())
 def test_the_range_of_an_affine_encoding_gives_it_back(encoding: Encoding) -> None:
     if not encoding.scheme.symmetric and encoding.scale != 1:
         assert encoding_from_range(encoding.range, encoding.scheme).same_as(encoding)
 
 
+@settings(deadline=None)
 @given(values=hnp.arrays(np.float32, (3, 4), elements=st.floats(-100, 100, width=32)), scheme=SCHEMES)
 def test_each_channel_is_encoded_as_if_alone(values: npt.NDArray[np.float32], scheme: Scheme) -> None:
     for axis in (0, 1, -1):

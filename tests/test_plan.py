@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quantlab.errors import PlanError
@@ -51,11 +51,13 @@ def _point(tensor: str, **changes: Any) -> Point:
     return Point(tensor, ACTIVATION, "activation", (Reader("conv", 0),), **changes)
 
 
+@settings(deadline=None)
 @given(plan=plans())
 def test_a_plan_survives_json(plan: Plan) -> None:
     assert Plan.from_json(plan.to_json()) == plan
 
 
+@settings(deadline=None)
 @given(plan=plans())
 def test_every_point_skip_and_node_prints(plan: Plan) -> None:
     text = str(plan)
@@ -64,6 +66,7 @@ def test_every_point_skip_and_node_prints(plan: Plan) -> None:
     assert text.startswith(f"target {plan.target}: {len(plan.points)} points, {len(plan.skips)} skips")
 
 
+@settings(deadline=None)
 @given(plan=plans(), data=st.data())
 def test_a_damaged_plan_is_refused_by_name(plan: Plan, data: st.DataObject) -> None:
     fields = json.loads(plan.to_json())

@@ -91,9 +91,8 @@ def _thresholds(side: Counts, levels: int, statistics: TensorStatistics, full: R
         # The first bin b with b * levels // i >= level.
         borders = -(-np.arange(levels + 1) * kept[rows, None] // levels)
         divergences[rows] = _divergences(side, borders)
-    thresholds = (
-        kept.astype(np.float64) + 0.5
-    ) * statistics.width  # half a bin further: S7310, "threshold = (m + 0.5) * width"
+    # Half a bin beyond the kept ones, as S7310 has it: threshold = (m + 0.5) * width.
+    thresholds = (kept.astype(np.float64) + 0.5) * statistics.width
     thresholds[-1] = np.inf
     return Range(np.maximum(-thresholds, full.low), np.minimum(thresholds, full.high)), divergences
 

@@ -12,9 +12,10 @@ from quantlab.errors import CalibrationError
 from quantlab.scheme import Scheme
 from quantlab.stats import Statistics, TensorCounter, TensorStatistics, statistics_of
 
+DEPLOYED = (Scheme("int8"), Scheme("uint8", symmetric=False))
 SCHEMES = (
-    *(Scheme("int8"), Scheme("int8", narrow=True), Scheme("uint8", symmetric=False)),
-    *(Scheme("int8", symmetric=False), Scheme("uint8"), Scheme("int32")),
+    *DEPLOYED,
+    *(Scheme("int8", narrow=True), Scheme("int8", symmetric=False), Scheme("uint8"), Scheme("int32")),
 )
 
 
@@ -76,6 +77,7 @@ def test_a_range_holds_zero_lies_inside_minmax_and_has_an_encoding(
     assert encoding.scale > 0
 
 
+@pytest.mark.parametrize("scheme", DEPLOYED, ids=str)
 @pytest.mark.parametrize("tensor", TENSORS)
 def test_statistics_are_left_unchanged_and_the_answer_is_repeated(
     calibrator: Calibrator, scheme: Scheme, tensor: str
@@ -98,6 +100,7 @@ def _by_three_workers(values: npt.NDArray[np.float32]) -> TensorStatistics:
     return tables[2].merge(tables[0]).merge(tables[1]).tensors["t"]
 
 
+@pytest.mark.parametrize("scheme", DEPLOYED, ids=str)
 @pytest.mark.parametrize("tensor", TENSORS)
 def test_batch_size_order_and_workers_change_no_byte_of_the_encoding(
     calibrator: Calibrator, scheme: Scheme, tensor: str
@@ -136,6 +139,7 @@ def test_nothing_seen_and_a_scheme_with_an_axis_are_refused(calibrator: Calibrat
         calibrator.range_of(statistics_of(np.ones(3)), Scheme("int8", axis=0))
 
 
+@pytest.mark.parametrize("scheme", DEPLOYED, ids=str)
 @pytest.mark.parametrize("tensor", TENSORS)
 def test_a_zero_bound_has_no_sign(calibrator: Calibrator, scheme: Scheme, tensor: str) -> None:
     chosen = calibrator.range_of(statistics_of(TENSORS[tensor]), scheme)

@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quantlab.calibrators import MinMax, Percentile
@@ -31,6 +31,7 @@ def _exact(values: npt.NDArray[np.float32], share: Fraction) -> float:
     return float(np.sort(values)[math.ceil(share * values.size) - 1])
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), percentile=PERCENTILES, zeros=st.sampled_from([0.0, 0.4]))
 def test_a_threshold_is_within_a_bin_of_the_sorted_values(seed: int, percentile: float, zeros: float) -> None:
     values = _values(seed, zeros)
@@ -41,6 +42,7 @@ def test_a_threshold_is_within_a_bin_of_the_sorted_values(seed: int, percentile:
         assert abs(max(-float(chosen.low), float(chosen.high)) - exact) <= statistics.width
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), percentile=PERCENTILES, zeros=st.sampled_from([0.0, 0.4]))
 def test_both_ends_give_up_half_of_the_rest(seed: int, percentile: float, zeros: float) -> None:
     values = _values(seed, zeros)

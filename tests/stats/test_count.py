@@ -50,6 +50,7 @@ def kernel(request: pytest.FixtureRequest) -> Kernel:
     return chosen
 
 
+@settings(deadline=None)
 @given(values=FINITE)
 def test_counts_equal_the_definition_in_exact_fractions(kernel: Kernel, values: np.ndarray) -> None:
     counter = TensorCounter(kernel=kernel)
@@ -57,6 +58,7 @@ def test_counts_equal_the_definition_in_exact_fractions(kernel: Kernel, values: 
     assert counter.statistics().same_as(_by_definition(values))
 
 
+@settings(deadline=None)
 @given(values=FINITE, cuts=st.lists(st.integers(0, 60), max_size=5), seed=st.integers(0, 2**32 - 1))
 def test_any_cut_any_order_and_any_workers_give_equal_statistics(
     values: np.ndarray, cuts: list[int], seed: int
@@ -73,7 +75,7 @@ def test_any_cut_any_order_and_any_workers_give_equal_statistics(
     assert merged.same_as(whole)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), decades=st.integers(1, 70))
 def test_numba_and_numpy_count_equally_over_seventy_decades(seed: int, decades: int) -> None:
     generator = np.random.default_rng(seed)
