@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from quantlab.errors import RecipeError
+from quantlab.targets.onnxruntime import OnnxRuntime
 from quantlab.targets.target import Target
 from quantlab.targets.tensorrt import TensorRT
 
-__all__ = ["TARGETS", "Target", "TensorRT", "target_named"]
+__all__ = ["TARGETS", "OnnxRuntime", "Target", "TensorRT", "target_named"]
 
-TARGETS: dict[str, Callable[[], Target]] = {"tensorrt": TensorRT}
+TARGETS: dict[str, Callable[[], Target]] = {"onnxruntime": OnnxRuntime, "tensorrt": TensorRT}
 
 
 def target_named(name: str) -> Target:
