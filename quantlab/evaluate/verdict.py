@@ -39,7 +39,7 @@ def _sentences(row: Row, reference: Row, environment: Environment, budget_points
     yield _about_accuracy(row, budget_points)
     yield from _about_speed(row, reference, environment)
     if row.is_simulated:
-        yield "Both are of a simulation: measure on the runtime itself before deciding."
+        yield "The numbers are those of a simulation: measure on the runtime itself before deciding."
 
 
 def _about_accuracy(row: Row, budget_points: float) -> str:
@@ -92,4 +92,4 @@ def _not_worth_it(row: Row, reference: Row, environment: Environment) -> str:
     why = ""
     if environment.has_int8_instructions is False:
         why = " The processor has no 8-bit dot products (VNNI or the like), without which INT8 gains little."
-    return f"INT8 is not worth it {gain}: it runs no faster than {reference.name}.{why}"
+    return f"Not worth it {gain}: it runs no faster than {reference.name}.{why}"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quantlab.data.batch import Array
@@ -33,6 +33,7 @@ def joined(parts: Iterable[Mapping[str, Array]]) -> dict[str, Array]:
     return {name: np.concatenate(arrays) for name, arrays in pieces.items()}
 
 
+@settings(deadline=None)
 @given(count=st.integers(1, 20), cap=st.integers(1, 40 * SAMPLE_BYTES))
 def test_parts_hold_every_sample_once_in_order_and_stay_under_the_cap(count: int, cap: int):
     with FakeEngine().open(chain(), taps=("a", "b")) as session:
@@ -75,6 +76,7 @@ def test_a_cap_below_one_byte_is_refused():
         TappedModel(FakeEngine(), chain(), ("a",), memory_cap_bytes=0)
 
 
+@settings(deadline=None)
 @given(
     sizes=st.dictionaries(st.text(min_size=1, max_size=3), st.integers(0, 100), max_size=12),
     limit=st.integers(1, 150),

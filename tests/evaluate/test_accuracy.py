@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
@@ -37,6 +37,7 @@ def test_wilson_matches_published_values():
     assert wilson_interval(1, 29) == pytest.approx((0.0061, 0.1718), abs=5e-5)
 
 
+@settings(deadline=None)
 @given(total=st.integers(1, 3000), data=st.data())
 def test_wilson_holds_the_share_and_stays_between_zero_and_one(total: int, data: st.DataObject):
     successes = data.draw(st.integers(0, total))
@@ -47,6 +48,7 @@ def test_wilson_holds_the_share_and_stays_between_zero_and_one(total: int, data:
     assert low < high
 
 
+@settings(deadline=None)
 @given(
     logits=st.lists(st.lists(st.integers(-3, 3), min_size=4, max_size=4), min_size=1, max_size=20),
     top_k=st.integers(1, 5),
@@ -106,6 +108,7 @@ def test_the_same_seed_gives_the_same_interval():
     assert paired_drop(reference, other, seed=3) == paired_drop(reference, other, seed=3)
 
 
+@settings(deadline=None)
 @given(both=st.integers(0, 300), lost=st.integers(0, 40), gained=st.integers(0, 40), neither=st.integers(0, 300))
 def test_the_interval_holds_the_drop(both: int, lost: int, gained: int, neither: int):
     if both + lost + gained + neither == 0:
@@ -114,6 +117,7 @@ def test_the_interval_holds_the_drop(both: int, lost: int, gained: int, neither:
     assert -100 <= drop.interval[0] <= drop.points <= drop.interval[1] <= 100
 
 
+@settings(deadline=None)
 @given(both=st.integers(1, 300), lost=st.integers(0, 9), gained=st.integers(0, 9))
 def test_swapping_the_models_mirrors_the_score_interval(both: int, lost: int, gained: int):
     if lost + gained >= FEWEST_DIFFERENCES:

@@ -121,7 +121,7 @@ def test_the_ratio_of_constant_times_is_exact():
     assert str(found) == "3.00x [3.00, 3.00]"
 
 
-@settings(max_examples=20)
+@settings(deadline=None, max_examples=20)
 @given(st.lists(st.floats(0.001, 1.0), min_size=5, max_size=5), st.lists(st.floats(0.001, 1.0), min_size=5, max_size=5))
 def test_the_interval_of_the_ratio_holds_it(first: list[float], second: list[float]):
     latencies, _ = measure({"A": first, "B": second}, LatencySettings(runs=12, warmup=0, seconds=1000))
