@@ -1,1 +1,48 @@
-"""INT8 quantization and calibration workbench."""
+"""INT8 quantization and calibration workbench.
+
+    import quantlab
+
+    run = quantlab.ptq("net.onnx", "calib.npz", targets=("onnxruntime", "tensorrt"), out="runs/net")
+    print(run)
+
+Names are imported on first use: `import quantlab` itself loads no runtime and no framework.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from quantlab.compare import compare as compare
+    from quantlab.errors import QuantlabError as QuantlabError
+    from quantlab.pipeline import Run as Run
+    from quantlab.pipeline import ptq as ptq
+    from quantlab.recipe import Recipe as Recipe
+    from quantlab.side_by_side import Samples as Samples
+    from quantlab.side_by_side import diff as diff
+    from quantlab.side_by_side import evaluate as evaluate
+
+# Where each public name lives.
+_HOMES = {
+    "QuantlabError": "quantlab.errors",
+    "Recipe": "quantlab.recipe",
+    "Run": "quantlab.pipeline",
+    "Samples": "quantlab.side_by_side",
+    "compare": "quantlab.compare",
+    "diff": "quantlab.side_by_side",
+    "evaluate": "quantlab.side_by_side",
+    "ptq": "quantlab.pipeline",
+}
+
+__all__ = ["QuantlabError", "Recipe", "Run", "Samples", "compare", "diff", "evaluate", "ptq"]
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'quantlab' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,1 @@
+"""One file per command: it parses, builds one dataclass, calls one function, renders."""

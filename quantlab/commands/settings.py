@@ -1,0 +1,55 @@
+"""What users type → settings of a recipe."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from quantlab.errors import RecipeError
+
+
+def calibrator_options(*, percentile: float | None, max_error_ratio: float | None) -> dict[str, float]:
+    """Return the calibrator options that were given; the calibrator refuses those it does not know."""
+    given = {"percentile": percentile, "max_error_ratio": max_error_ratio}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def preprocess_settings(text: str | None) -> dict[str, Any]:
+    """Return preprocessing settings from `imagenet` or from 'resize=256,crop=224,mean=0.5:0.5:0.5'.
+
+    Raises:
+        RecipeError: an entry is not NAME=VALUE.
+    """
+    if text is None:
+        return {}
+    settings: dict[str, Any] = {}
+    for entry in text.split(","):
+        name, equals, value = (part.strip() for part in entry.partition("="))
+        if not equals and not settings:
+            settings["preset"] = name
+        elif equals and name and value:
+            settings[name] = _value(value)
+        else:
+            raise RecipeError(f"--preprocess: {entry!r} is not NAME=VALUE; write a preset first, then NAME=VALUE,...")
+    return settings
+
+
+def _value(text: str) -> Any:  # noqa: ANN401 (settings are of several types)
+    parts = [_number(part) for part in text.split(":")]
+    return parts[0] if len(parts) == 1 else parts
+
+
+def _number(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def default_folder(model: str, calibrator: str) -> Path:
+    """Return `runs/MODEL-CALIBRATOR`: the same command finds its own folder again, and resumes there."""
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(model).stem).strip("-.") or "model"
+    return Path("runs") / f"{stem}-{calibrator}"

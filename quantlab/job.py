@@ -1,0 +1,158 @@
+"""Recipe + model + data → a job: everything that is fixed before the first range is decided."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from quantlab.collect import observed_tensors
+from quantlab.data.batch import Batch, Batches, Source
+from quantlab.data.guard import observe_inputs, random_warning, range_warnings, source_notes
+from quantlab.data.open import open_source
+from quantlab.data.preprocess import Preprocess
+from quantlab.data.split import split
+from quantlab.engines.engine import Engine
+from quantlab.engines.onnxruntime import OnnxRuntime
+from quantlab.errors import DataError
+from quantlab.graph.model import Model
+from quantlab.graph.save import to_bytes
+from quantlab.opening import open_float_model, prepare_with_shapes
+from quantlab.plan import Plan
+from quantlab.recipe import Recipe
+from quantlab.targets import target_named
+
+_logger = logging.getLogger(__name__)
+
+# So many samples tell whether inputs lie where the preprocessing puts them.
+_SAMPLES_TO_LOOK_AT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a caller hands over in place of names in the recipe; None where the recipe's name holds."""
+
+    model: object = None
+    data: object = None
+    eval_data: object = None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Job:
+    """What a run works on.
+
+    Attributes:
+        recipe: what was asked for.
+        model: the prepared float model.
+        engine: what runs the float model, and the INT8 models that it can run.
+        calibration: the samples that calibrate.
+        evaluation: the samples that judge.
+        notes: sentences about model and data; the first says which samples calibrate and which judge.
+        plans: by target.
+        warnings: sentences a user must see.
+    """
+
+    recipe: Recipe
+    model: Model
+    engine: Engine
+    calibration: Batches
+    evaluation: Batches
+    notes: tuple[str, ...]
+    plans: Mapping[str, Plan]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def observed(self) -> tuple[str, ...]:
+        """The tensors whose statistics any of the plans needs."""
+        return observed_tensors(self.plans.values())
+
+    def fingerprint(self) -> str:
+        """Return what tells these statistics from others: a hash of the model, the samples and the observed tensors.
+
+        Of the samples it takes the source's name and size and the bytes of the first one: files that change
+        elsewhere under the same name are not noticed.
+        """
+        digest = hashlib.sha256(to_bytes(self.model))
+        first = first_batch(self.calibration.in_batches_of(self.model.inputs[0].fixed_batch or 1))
+        for name in sorted(first.feeds):
+            digest.update(first.feeds[name].tobytes())
+        stop = self.calibration.stop
+        digest.update(repr((self.calibration.name, self.calibration.size, stop, self.observed)).encode())
+        return digest.hexdigest()
+
+
+def open_job(recipe: Recipe, inputs: Inputs | None = None) -> Job:
+    """Open the model and data a recipe names, prepare the model, and place every target.
+
+    Args:
+        recipe: what to do.
+        inputs: Python objects in place of the recipe's names.
+
+    Raises:
+        ModelError: there is no such model, or it cannot be quantized.
+        DataError: there are no such samples, or they do not fit the model.
+        PlanError: `keep_float` names nothing in the model.
+        EngineError: the engine refuses the model.
+    """
+    inputs = inputs or Inputs()
+    original = open_float_model(recipe.model if inputs.model is None else inputs.model)
+    calibration, evaluation, note = _open_data(recipe, inputs, original)
+    engine = OnnxRuntime(threads=recipe.threads, libraries=recipe.libraries)
+    model = prepare_with_shapes(original, engine, first_batch(calibration).feeds)
+    plans = {name: target_named(name).place(model, keep_float=recipe.keep_float) for name in recipe.targets}
+    notes = (note, *_data_notes(calibration, evaluation), *model.notes)
+    warnings = _data_warnings(recipe, calibration)
+    warnings += [f"target {name}: nothing to quantize in this model" for name, plan in plans.items() if not plan.points]
+    return Job(recipe, model, engine, calibration, evaluation, notes, plans, tuple(warnings))
+
+
+def first_batch(batches: Batches) -> Batch:
+    """Return the first batch.
+
+    Raises:
+        DataError: there is not a single sample.
+    """
+    for batch in batches:
+        return batch
+    raise DataError(f"data {batches.name!r}: not a single sample; check the path and --samples")
+
+
+def _open_data(recipe: Recipe, inputs: Inputs, model: Model) -> tuple[Batches, Batches, str]:
+    preprocess = Preprocess.from_dict(recipe.preprocess) if recipe.preprocess else None
+
+    def opened(named: str, given: object) -> Source:
+        spec = named if given is None else given
+        return open_source(spec, model.inputs, preprocess=preprocess, seed=recipe.seed)
+
+    source = opened(recipe.data, inputs.data)
+    has_eval_data = recipe.eval_data is not None or inputs.eval_data is not None
+    eval_source = opened(recipe.eval_data or "", inputs.eval_data) if has_eval_data else None
+    fixed = next((spec.fixed_batch for spec in model.inputs if spec.fixed_batch is not None), None)
+    chosen = split(source, recipe.samples, eval_source, batch_size=fixed or recipe.batch_size)
+    evaluation = chosen.evaluation if recipe.eval_samples is None else chosen.evaluation.head(recipe.eval_samples)
+    if fixed is None or fixed == 1:
+        return chosen.calibration, evaluation, chosen.sentence
+    sentence = f"{chosen.sentence} The model's batch is fixed to {fixed}: samples that do not fill one are left out."
+    return _whole_batches(chosen.calibration, fixed), _whole_batches(evaluation, fixed), sentence
+
+
+def _whole_batches(batches: Batches, batch_size: int) -> Batches:
+    """Return the batches without a last one that is not full."""
+    size = batches.size if batches.size is not None else sum(batch.size for batch in batches)
+    if size < batch_size:
+        raise DataError(f"data {batches.name!r}: {size} samples do not fill the model's fixed batch of {batch_size}")
+    return batches.head(size // batch_size * batch_size)
+
+
+def _data_notes(calibration: Batches, evaluation: Batches) -> list[str]:
+    sources = [calibration.source, evaluation.source]
+    return list(dict.fromkeys(note for source in sources for note in source_notes(source)))
+
+
+def _data_warnings(recipe: Recipe, calibration: Batches) -> list[str]:
+    declared = Preprocess.from_dict(recipe.preprocess) if recipe.preprocess else None
+    preprocess = declared or getattr(calibration.source, "preprocess", None)
+    is_random = random_warning(calibration.source)
+    warnings = [is_random] if is_random else []
+    return warnings + range_warnings(observe_inputs(calibration.head(_SAMPLES_TO_LOOK_AT)), preprocess)

@@ -1,0 +1,78 @@
+"""Turns what a user names into a prepared model that is ready to be placed and run."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+from quantlab.data.batch import Feeds
+from quantlab.engines.engine import Engine
+from quantlab.errors import ModelError
+from quantlab.graph.load import load
+from quantlab.graph.model import Model
+from quantlab.graph.prepare import prepare
+from quantlab.graph.quantized import quantized_nodes
+from quantlab.zoo import digits_model_path
+
+_logger = logging.getLogger(__name__)
+
+
+def open_model(model: object) -> Model:
+    """Return a model from what a user names.
+
+    Args:
+        model: `digits` for the bundled network, the path of an `.onnx` file, its bytes, or a model.
+
+    Raises:
+        ModelError: there is no such model, or it cannot be read.
+    """
+    if isinstance(model, Model):
+        return model
+    if model == "digits":
+        return load(digits_model_path())
+    if isinstance(model, bytes | os.PathLike) or (isinstance(model, str) and model.endswith(".onnx")):
+        return load(model)
+    raise ModelError(f"model {model!r}: unknown; give an .onnx file, or `digits` for the bundled network")
+
+
+def open_float_model(model: object) -> Model:
+    """Return a model that is not quantized yet.
+
+    Raises:
+        ModelError: as `open_model`, or the model has quantized nodes.
+    """
+    opened = open_model(model)
+    nodes = quantized_nodes(opened)
+    if nodes:
+        others = f" and {len(nodes) - 1} more" if len(nodes) > 1 else ""
+        raise ModelError(
+            f"{opened.name}: it is quantized already ({nodes[0]}{others}); give the float model it was made from"
+        )
+    return opened
+
+
+def prepare_with_shapes(model: Model, engine: Engine, first: Feeds) -> Model:
+    """Prepare a model; shapes that inference cannot tell, as after a custom operator, come from a run.
+
+    Args:
+        model: the float model.
+        engine: what runs it.
+        first: feeds of one sample.
+    """
+    prepared = prepare(model)
+    unknown = _values_without_shape(prepared)
+    if not unknown:
+        return prepared
+    _logger.info("%d tensors have shapes that inference cannot tell; running one sample", len(unknown))
+    with engine.open(prepared, taps=unknown) as session:
+        outputs = session.run(first)
+    return prepare(model, shapes={name: outputs[name].shape for name in unknown})
+
+
+def _values_without_shape(model: Model) -> list[str]:
+    return [
+        value.name
+        for node in model.graph
+        for value in node.outputs
+        if value.name and value.shape is None and value.uses()
+    ]

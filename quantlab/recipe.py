@@ -1,0 +1,199 @@
+"""A run as data: everything that decides its result, validated once, saved as `recipe.toml`.
+
+The same recipe on the same model and samples gives the same encodings, so a recipe is what one commits, mails and
+runs again with `quantlab run RECIPE.toml`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+from quantlab.calibrate import WeightMethod
+from quantlab.calibrators import CALIBRATORS, calibrator_named
+from quantlab.calibrators.calibrator import Calibrator
+from quantlab.errors import RecipeError
+from quantlab.targets import TARGETS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What to do; see `quantlab ptq --help` for the same words.
+
+    Attributes:
+        model: an `.onnx` file, or `digits` for the bundled network.
+        data: where calibration samples come from: `digits`, a name in `datasets.toml`, an image folder, `.npz`,
+            `.npy`, `FILE.py:FUNCTION`, or `random` (marked in the report).
+        eval_data: where evaluation samples come from; None for the samples of `data` that do not calibrate.
+        preprocess: settings of `Preprocess` for image folders, by field name.
+        samples: how many samples calibrate, at least 1.
+        eval_samples: the most samples to evaluate on, or None for all.
+        batch_size: samples per batch while collecting; changes memory and time only.
+        calibrator: the name of an activation calibrator.
+        calibrator_options: its parameters by name.
+        weights: how weight ranges are chosen.
+        targets: names of the runtimes to export for.
+        keep_float: nodes to leave float: names, patterns or operator types.
+        latency_batches: batch sizes at which latency is measured.
+        output: the name of the output that holds the answer, or None for the first.
+        top_k: count an answer as right when the label is among the k largest.
+        threads: threads of the engine, or None for all cores.
+        seed: of the stratified pick from image folders and of the bootstrap.
+        memory_cap_mb: the most megabytes of tapped activations held at once.
+        libraries: shared libraries with custom operators, for ONNX Runtime.
+    """
+
+    model: str = "digits"
+    data: str = "digits"
+    eval_data: str | None = None
+    preprocess: Mapping[str, Any] = field(default_factory=dict)
+    samples: int = 512
+    eval_samples: int | None = None
+    batch_size: int = 8
+    calibrator: str = "entropy"
+    calibrator_options: Mapping[str, float] = field(default_factory=dict)
+    weights: WeightMethod = "absmax"
+    targets: tuple[str, ...] = ("onnxruntime",)
+    keep_float: tuple[str, ...] = ()
+    latency_batches: tuple[int, ...] = (1,)
+    output: str | None = None
+    top_k: int = 1
+    threads: int | None = None
+    seed: int = 0
+    memory_cap_mb: int = 512
+    libraries: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_name("calibrator", self.calibrator, CALIBRATORS)
+        check_name("weights", self.weights, get_args(WeightMethod))
+        if not self.targets:
+            raise RecipeError(f"targets: name at least one of {', '.join(TARGETS)}")
+        for target in self.targets:
+            check_name("target", target, TARGETS)
+        if len(set(self.targets)) < len(self.targets):
+            raise RecipeError(f"targets: {', '.join(self.targets)} names one twice; name each once")
+        for name in ("samples", "batch_size", "top_k", "memory_cap_mb"):
+            _check_positive(name, getattr(self, name))
+        for name in ("eval_samples", "threads"):
+            if getattr(self, name) is not None:
+                _check_positive(name, getattr(self, name))
+        for size in self.latency_batches:
+            _check_positive("latency_batches", size)
+        self.calibrator_with_options()
+
+    def calibrator_with_options(self) -> Calibrator:
+        """Return the calibrator this recipe names, with its options.
+
+        Raises:
+            RecipeError: an option is unknown to the calibrator or out of its limits.
+        """
+        return calibrator_named(self.calibrator, **self.calibrator_options)
+
+    def to_toml(self) -> str:
+        """Return the recipe as TOML text; settings that are None are left out."""
+        import tomli_w
+
+        return tomli_w.dumps({name: value for name, value in self.to_plain().items() if value is not None})
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the settings by name, as JSON holds them."""
+        return {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
+
+    @classmethod
+    def from_toml(cls, text: str, *, origin: str = "recipe") -> Recipe:
+        """Read what `to_toml` wrote, or what a person did.
+
+        Args:
+            text: TOML; a missing setting has its default.
+            origin: the file's name, for messages.
+
+        Raises:
+            RecipeError: not TOML, an unknown setting, or a value of a wrong type or out of its limits.
+        """
+        try:
+            settings = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise RecipeError(f"{origin}: not TOML: {error}") from error
+        known = {f.name: f for f in dataclasses.fields(cls)}
+        for name, value in settings.items():
+            check_name(f"{origin}: setting", name, known)
+            _check_type(f"{origin}: {name}", value, str(known[name].type))
+        try:
+            return cls.of({name: tuple(v) if isinstance(v, list) else v for name, v in settings.items()})
+        except RecipeError as error:
+            raise RecipeError(f"{origin}: {error}") from error
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Recipe:
+        """Return a recipe from settings by name; one that is missing has its default.
+
+        Raises:
+            RecipeError: a setting is unknown or out of its limits.
+        """
+        known = [f.name for f in dataclasses.fields(cls)]
+        for name in settings:
+            check_name("setting", name, known)
+        return cls(**settings)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Recipe:
+        """Read a recipe file.
+
+        Raises:
+            RecipeError: the file cannot be read, or is not a recipe.
+        """
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise RecipeError(f"{path}: the recipe cannot be read ({error})") from error
+        return cls.from_toml(text, origin=str(path))
+
+
+def check_name(what: str, name: str, known: Iterable[str]) -> None:
+    """Check a name that a user typed.
+
+    Raises:
+        RecipeError: it is not among the known ones; the message lists them and the closest match.
+    """
+    names = list(known)
+    if name not in names:
+        close = difflib.get_close_matches(str(name), names, n=1)
+        guess = f"; did you mean {close[0]!r}?" if close else ""
+        raise RecipeError(f"{what} {name!r} is unknown; known: {', '.join(names)}{guess}")
+
+
+def _check_positive(name: str, value: int) -> None:
+    if value < 1:
+        raise RecipeError(f"{name}: {value} is not possible; it must be at least 1")
+
+
+# What a value of each annotated type may be in TOML.
+_TOML_TYPES: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "int": (int,),
+    "WeightMethod": (str,),
+    "tuple[str, ...]": (list,),
+    "tuple[int, ...]": (list,),
+    "Mapping[str, Any]": (dict,),
+    "Mapping[str, float]": (dict,),
+}
+
+
+def _check_type(where: str, value: object, annotation: str) -> None:
+    wanted = annotation.removesuffix(" | None")
+    if not isinstance(value, _TOML_TYPES[wanted]) or isinstance(value, bool):
+        raise RecipeError(f"{where}: {value!r} is not of type {wanted}")
+    element = {"tuple[str, ...]": str, "tuple[int, ...]": int}.get(wanted)
+    if element is not None and isinstance(value, list) and not all(type(item) is element for item in value):
+        raise RecipeError(f"{where}: every item of {value!r} must be of type {element.__name__}")
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 (settings are of several types)
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value

@@ -1,0 +1,85 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quantlab.calibrators import CALIBRATORS
+from quantlab.errors import RecipeError
+from quantlab.recipe import Recipe
+from quantlab.targets import TARGETS
+
+words = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8)
+
+
+@given(
+    st.builds(
+        Recipe,
+        model=words,
+        data=words,
+        eval_data=st.none() | words,
+        samples=st.integers(1, 10**6),
+        eval_samples=st.none() | st.integers(1, 10**6),
+        calibrator=st.sampled_from(sorted(CALIBRATORS)),
+        targets=st.lists(st.sampled_from(sorted(TARGETS)), min_size=1, unique=True).map(tuple),
+        keep_float=st.lists(words, max_size=3).map(tuple),
+        latency_batches=st.lists(st.integers(1, 64), max_size=3).map(tuple),
+        threads=st.none() | st.integers(1, 64),
+        seed=st.integers(0, 2**31),
+    )
+)
+def test_a_recipe_that_is_saved_reads_back_equal(recipe):
+    assert Recipe.from_toml(recipe.to_toml()) == recipe
+
+
+def test_calibrator_options_and_preprocessing_read_back():
+    recipe = Recipe(
+        calibrator="percentile",
+        calibrator_options={"percentile": 99.9},
+        preprocess={"preset": "imagenet", "resize": 256},
+    )
+    assert Recipe.from_toml(recipe.to_toml()) == recipe
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"calibrator": "entrpy"}, "did you mean 'entropy'"),
+        ({"targets": ("tensorrrt",)}, "did you mean 'tensorrt'"),
+        ({"targets": ()}, "at least one"),
+        ({"targets": ("tensorrt", "tensorrt")}, "twice"),
+        ({"weights": "max"}, "absmax, mse"),
+        ({"samples": 0}, "samples: 0"),
+        ({"eval_samples": 0}, "eval_samples: 0"),
+        ({"batch_size": -1}, "batch_size: -1"),
+        ({"threads": 0}, "threads: 0"),
+        ({"latency_batches": (0,)}, "latency_batches: 0"),
+        ({"calibrator": "minmax", "calibrator_options": {"percentile": 99.0}}, "no setting 'percentile'"),
+        ({"calibrater": "minmax"}, "did you mean 'calibrator'"),
+    ],
+)
+def test_a_wrong_setting_is_refused_with_what_to_write_instead(settings, complaint):
+    with pytest.raises(RecipeError, match=complaint):
+        Recipe.of(settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("samples = ", "net.toml: not TOML"),
+        ("sample = 3", "did you mean 'samples'"),
+        ("samples = '3'", "net.toml: samples: '3' is not of type int"),
+        ("samples = true", "not of type int"),
+        ("targets = 'onnxruntime'", "targets"),
+        ("targets = [1]", "every item"),
+        ("samples = 0", "net.toml: samples: 0"),
+    ],
+)
+def test_a_wrong_recipe_file_names_the_file_and_the_setting(tmp_path, text, complaint):
+    path = tmp_path / "net.toml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match=complaint):
+        Recipe.load(path)
+
+
+def test_a_missing_recipe_file_is_a_recipe_error(tmp_path):
+    with pytest.raises(RecipeError, match="cannot be read"):
+        Recipe.load(tmp_path / "none.toml")
