@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -30,19 +31,26 @@ from quantlab.graph.model import Model
 
 DEFAULT_MEMORY_CAP_BYTES = 512 * 2**20
 
+Shapes = dict[str, tuple[int, ...]]
+
 
 def tapped_outputs(
-    session: Session, feeds: Feeds, *, memory_cap_bytes: int = DEFAULT_MEMORY_CAP_BYTES
+    session: Session,
+    feeds: Feeds,
+    *,
+    memory_cap_bytes: int = DEFAULT_MEMORY_CAP_BYTES,
+    sample_bytes: int | None = None,
 ) -> Iterator[Mapping[str, Array]]:
     """Yield the outputs of a tapped session for a batch, a part of the samples at a time.
 
-    The first part is one sample, whose bytes say how many more fit at once. A model whose batch size is fixed gets
-    its batch whole. One sample is never split: `TappedModel` does that.
+    Where the bytes of a sample are not known, the first part is one sample, whose bytes say how many more fit at
+    once. A model whose batch size is fixed gets its batch whole. One sample is never split: `TappedModel` does that.
 
     Args:
         session: a session opened with taps.
         feeds: the batch; the first axis of every array counts its samples.
         memory_cap_bytes: the most bytes of outputs at once, at least 1.
+        sample_bytes: the outputs' bytes for one sample, where known.
 
     Raises:
         RecipeError: the cap is below 1.
@@ -53,13 +61,16 @@ def tapped_outputs(
     if size <= 1 or _has_fixed_batch(session):
         yield session.run(feeds)
         return
-    first = session.run(_samples(feeds, 0, 1))
-    sample_bytes = max(1, sum(array.nbytes for array in first.values()))
-    part_size = max(1, _part_bytes(memory_cap_bytes) // sample_bytes)
-    yield first
-    del first  # the next part must not come on top of this one
-    for start in range(1, size, part_size):
-        yield session.run(_samples(feeds, start, start + part_size))
+    start = 0
+    if sample_bytes is None:
+        first = session.run(_samples(feeds, 0, 1))
+        sample_bytes = sum(array.nbytes for array in first.values())
+        yield first
+        del first  # the next part must not come on top of this one
+        start = 1
+    part_size = max(1, _part_bytes(memory_cap_bytes) // max(1, sample_bytes))
+    for begin in range(start, size, part_size):
+        yield session.run(_samples(feeds, begin, begin + part_size))
 
 
 def tap_groups(bytes_by_tap: Mapping[str, int], group_bytes: int) -> tuple[tuple[str, ...], ...]:
@@ -106,6 +117,15 @@ def measure_taps(engine: Engine, model: Model, taps: Sequence[str], feeds: Feeds
     }
 
 
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Taps that are read together."""
+
+    session: Session
+    taps: tuple[str, ...]
+    sample_bytes: int
+
+
 class TappedModel:
     """A model opened so that its taps can be read under a memory cap, one sample being too large included.
 
@@ -126,7 +146,8 @@ class TappedModel:
         self._model = model
         self._taps = tuple(dict.fromkeys(taps))
         self._memory_cap_bytes = memory_cap_bytes
-        self._sessions: list[tuple[Session, tuple[str, ...]]] = []
+        self._groups: list[_Group] = []
+        self._measured: Shapes = {}
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -135,7 +156,7 @@ class TappedModel:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._sessions = []
+        self._groups = []
         self._stack.close()
 
     def run(self, feeds: Feeds) -> Iterator[Mapping[str, Array]]:
@@ -147,19 +168,24 @@ class TappedModel:
         Raises:
             DataError, EngineError: as `Session.run`.
         """
-        if self._taps and not self._sessions:
+        if self._taps and not self._groups:
             self._open(feeds)
-        for session, group in self._sessions:
-            for part in tapped_outputs(session, feeds, memory_cap_bytes=self._memory_cap_bytes):
-                yield {tap: part[tap] for tap in group}
+        # Samples of another height or width take other bytes than those measured.
+        is_measured = _sample_shapes(feeds) == self._measured
+        for group in self._groups:
+            known = group.sample_bytes if is_measured else None
+            parts = tapped_outputs(group.session, feeds, memory_cap_bytes=self._memory_cap_bytes, sample_bytes=known)
+            for part in parts:
+                yield {tap: part[tap] for tap in group.taps}
 
     def _open(self, feeds: Feeds) -> None:
         fixed = any(spec.fixed_batch is not None for spec in self._model.inputs)
         smallest = feeds if fixed else _samples(feeds, 0, 1)
         sizes = measure_taps(self._engine, self._model, self._taps, smallest)
-        for group in tap_groups(sizes, _part_bytes(self._memory_cap_bytes)):
-            session = self._stack.enter_context(self._engine.open(_without_outputs(self._model, group), group))
-            self._sessions.append((session, group))
+        self._measured = _sample_shapes(feeds)
+        for taps in tap_groups(sizes, _part_bytes(self._memory_cap_bytes)):
+            session = self._stack.enter_context(self._engine.open(_without_outputs(self._model, taps), taps))
+            self._groups.append(_Group(session, taps, sum(sizes[tap] for tap in taps)))
 
 
 def _without_outputs(model: Model, kept: Iterable[str]) -> Model:
@@ -174,6 +200,10 @@ def _without_outputs(model: Model, kept: Iterable[str]) -> Model:
 
 def _samples(feeds: Feeds, start: int, stop: int) -> Feeds:
     return {name: array[start:stop] for name, array in feeds.items()}
+
+
+def _sample_shapes(feeds: Feeds) -> Shapes:
+    return {name: array.shape[1:] for name, array in feeds.items()}
 
 
 def _batch_size(feeds: Feeds) -> int:

@@ -52,6 +52,22 @@ def test_parts_are_as_large_as_the_cap_allows():
     assert engine.batch_sizes == [1, 4, 4, 1]
 
 
+def test_no_sample_runs_alone_where_its_bytes_are_known():
+    engine = FakeEngine()
+    with TappedModel(engine, chain(), ("a", "b"), memory_cap_bytes=2 * 4 * 32) as tapped:
+        list(tapped.run({"x": samples(10)}))
+    assert engine.batch_sizes == [1, 4, 4, 2]  # the first one measures
+
+
+def test_samples_of_another_shape_are_measured_anew():
+    model = model_from_text("g (float[N, W] x) => (float[N, W] y) { [first] a = Abs(x) [second] y = Neg(a) }")
+    engine = FakeEngine()
+    with TappedModel(engine, model, ("a",), memory_cap_bytes=2 * 4 * 16) as tapped:
+        list(tapped.run({"x": np.ones((6, 4), np.float32)}))
+        list(tapped.run({"x": np.ones((6, 8), np.float32)}))
+    assert engine.batch_sizes == [1, 4, 2, 1, 2, 2, 1]
+
+
 def test_a_fixed_batch_size_is_never_cut():
     engine = FakeEngine()
     with engine.open(fixed_batch(), taps=("a",)) as session:
