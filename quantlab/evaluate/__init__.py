@@ -1,6 +1,6 @@
 """Accuracy, agreement, latency, size and memory of models, side by side."""
 
-from quantlab.evaluate.accuracy import Accuracy, PairedDrop, accuracy, paired_drop
+from quantlab.evaluate.accuracy import Accuracy, PairedDrop, accuracy_of, paired_drop
 from quantlab.evaluate.agreement import Agreement, Sqnr
 from quantlab.evaluate.environment import Environment, read_environment
 from quantlab.evaluate.evaluate import evaluate
@@ -28,7 +28,7 @@ __all__ = [
     "Size",
     "Speedup",
     "Sqnr",
-    "accuracy",
+    "accuracy_of",
     "compare_layers",
     "evaluate",
     "matching_tensors",

@@ -99,7 +99,7 @@ class PairedDrop:
         return f"drop {self.points:+.2f} points [{low:+.2f}, {high:+.2f}]"
 
 
-def accuracy(correct: Bits, top_k: int = 1) -> Accuracy:
+def accuracy_of(correct: Bits, top_k: int = 1) -> Accuracy:
     """Return the accuracy of answers.
 
     Args:

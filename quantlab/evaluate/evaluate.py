@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from quantlab.data.batch import Batches
 from quantlab.engines.engine import Engine
 from quantlab.errors import RecipeError
-from quantlab.evaluate.accuracy import accuracy, paired_drop
+from quantlab.evaluate.accuracy import accuracy_of, paired_drop
 from quantlab.evaluate.costs import Costs, measure_costs
 from quantlab.evaluate.environment import read_environment
 from quantlab.evaluate.evaluation import Evaluation, Row
@@ -82,7 +82,7 @@ def _row(name: str, model: Model, engine: Engine, judgement: Judgement, costs: C
         size=measure_size(model),
         is_simulated=engine.is_simulation and is_quantized,
         correct=judgement.correct.get(1),
-        accuracies=tuple(accuracy(bits, k) for k, bits in sorted(judgement.correct.items())),
+        accuracies=tuple(accuracy_of(bits, k) for k, bits in sorted(judgement.correct.items())),
         agreement=judgement.agreement,
         sqnr=judgement.sqnr,
         latencies=costs.latencies.get(name, ()),

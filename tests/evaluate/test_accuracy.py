@@ -14,7 +14,7 @@ from scipy import optimize, stats
 from quantlab.errors import DataError
 from quantlab.evaluate.accuracy import (
     FEWEST_DIFFERENCES,
-    accuracy,
+    accuracy_of,
     is_correct,
     paired_drop,
     tango_score,
@@ -76,11 +76,11 @@ def test_a_label_outside_the_classes_is_refused(label: int):
 
 def test_no_sample_is_refused():
     with pytest.raises(DataError, match="not a single"):
-        accuracy(np.zeros(0, bool))
+        accuracy_of(np.zeros(0, bool))
 
 
 def test_accuracy_prints_and_becomes_json():
-    result = accuracy(np.array([True] * 97 + [False] * 3), top_k=5)
+    result = accuracy_of(np.array([True] * 97 + [False] * 3), top_k=5)
     assert str(result).startswith("top-5 97.00% [91.")
     assert json.loads(json.dumps(result.to_json()))["share"] == 0.97
 

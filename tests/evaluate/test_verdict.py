@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from quantlab.errors import RecipeError
-from quantlab.evaluate.accuracy import PairedDrop, accuracy
+from quantlab.evaluate.accuracy import PairedDrop, accuracy_of
 from quantlab.evaluate.agreement import Agreement, Sqnr
 from quantlab.evaluate.environment import read_environment
 from quantlab.evaluate.evaluation import Evaluation, Row
@@ -28,7 +28,7 @@ def drop(points: float, low: float, high: float) -> PairedDrop:
 def evaluation_of(row: Row, instructions: tuple[str, ...] = ("AVX-512 VNNI",)) -> Evaluation:
     answers = np.ones(500, bool)
     size = Size(4000, 4000)
-    reference = Row("fp32", {}, size, correct=answers, accuracies=(accuracy(answers),), latencies=(timed(),))
+    reference = Row("fp32", {}, size, correct=answers, accuracies=(accuracy_of(answers),), latencies=(timed(),))
     environment = dataclasses.replace(read_environment(), instructions=instructions)
     return Evaluation((reference, row), "made up", 500, "logits", environment)
 
