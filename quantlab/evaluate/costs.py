@@ -50,6 +50,8 @@ def measure_costs(
     if not sizes:
         return Costs(reasons=dict.fromkeys(models, "not measured"), notes=tuple(notes))
     latencies = _latencies(timed, engines, [_feeds(batches, size) for size in sizes], settings.latency)
+    if any(latency.is_unsteady for timed_ones in latencies.values() for latency in timed_ones):
+        notes.append("latencies vary widely (p90 over twice the median): the machine was busy; measure on an idle one")
     memories: dict[str, Memory] = {}
     if settings.has_memory:
         memories, failures = _memories(timed, engines, _feeds(batches, sizes[0]))

@@ -82,6 +82,11 @@ class Latency:
         """Samples per second at the median."""
         return 1000 * self.batch_size / self.median_ms
 
+    @property
+    def is_unsteady(self) -> bool:
+        """Whether one run in ten took over twice the median, as on a machine that is busy with other things."""
+        return self.p90_ms > 2 * self.median_ms
+
     def to_json(self) -> dict[str, Any]:
         """Return plain values, without the single runs."""
         names = ("batch_size", "threads", "runs", "median_ms", "p90_ms", "p99_ms", "mean_ms", "images_per_second")

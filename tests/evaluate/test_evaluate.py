@@ -10,7 +10,7 @@ import pytest
 from quantlab.data.batch import Batches
 from quantlab.engines import Engine, OnnxRuntime
 from quantlab.errors import DataError, EngineError, RecipeError
-from quantlab.evaluate import Evaluation, EvaluationSettings, LatencySettings, evaluate, paired_drop
+from quantlab.evaluate import Evaluation, EvaluationSettings, Latency, LatencySettings, evaluate, paired_drop
 from quantlab.graph.model import Model
 from tests.engines.fake import FakeEngine
 from tests.engines.models import model_from_text
@@ -145,6 +145,13 @@ def test_peak_memory_is_measured_where_the_engine_can_be_opened_elsewhere():
     assert result.row("b").memory is None
     assert any(note.startswith("b: peak memory not measured") for note in result.notes)
     assert any("different engine settings" in note for note in result.notes)
+
+
+def test_latencies_of_a_busy_machine_come_with_a_note(monkeypatch: pytest.MonkeyPatch):
+    for is_busy in (True, False):
+        monkeypatch.setattr(Latency, "is_unsteady", is_busy)
+        notes = compare(samples(3, classifier()), QUICK).notes
+        assert any("the machine was busy" in note for note in notes) == is_busy
 
 
 def test_pixels_agree_one_by_one():

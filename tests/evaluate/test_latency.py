@@ -90,6 +90,13 @@ def test_quantiles_are_those_of_numpy():
     assert found.samples_ms == pytest.approx(expected)
 
 
+def test_a_busy_machine_shows_in_the_slowest_tenth():
+    steady, _ = measure({"A": [0.1, 0.1, 0.1, 0.1, 0.15]}, LatencySettings(runs=12, warmup=0, seconds=1000))
+    busy, _ = measure({"A": [0.1, 0.1, 0.1, 0.1, 0.3]}, LatencySettings(runs=12, warmup=0, seconds=1000))
+    assert not steady["A"].is_unsteady
+    assert busy["A"].is_unsteady
+
+
 def test_time_ends_the_measurement_but_not_before_three_turns():
     latencies, log = measure({"A": [1.0], "B": [1.0]}, LatencySettings(runs=1000, warmup=100, seconds=0.5))
     assert latencies["A"].runs == latencies["B"].runs == 3 * RUNS_PER_TURN
