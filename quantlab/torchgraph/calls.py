@@ -66,6 +66,8 @@ def version_of(model: Model, node: ir.Node) -> int:
 
 def _call(node: ir.Node, found: Op) -> Call:
     attributes = attributes_of(node)
+    if found.takes_outputs:
+        attributes["outputs"] = len(node.outputs)
     label = _label(node)
     try:
         inspect.signature(found.function).bind(*node.inputs, **attributes)
@@ -73,8 +75,6 @@ def _call(node: ir.Node, found: Op) -> Call:
         raise ModelError(
             f"{label}: {error}; the function of {found} takes {inspect.signature(found.function)}"
         ) from error
-    if found.takes_outputs:
-        attributes["outputs"] = len(node.outputs)
     return Call(label, found, tuple(node.inputs), tuple(node.outputs), attributes)
 
 

@@ -136,4 +136,6 @@ def _raised(case: Case) -> Case | None:
 
 
 def _array(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return np.asarray(value)
     return onnx.numpy_helper.to_array(value) if isinstance(value, onnx.TensorProto) else value

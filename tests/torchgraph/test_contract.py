@@ -11,13 +11,15 @@ import pytest
 
 from quantlab.torchgraph.registry import NEWEST_OPSET, OLDEST_OPSET, Op, registered_ops
 from tests.torchgraph import backend
-from tests.torchgraph.older import OLDER_CASES
+from tests.torchgraph.older import ORT_DIFFERS, lowered
 from tests.torchgraph.skips import SKIPS, reason_to_skip
 
 pytestmark = pytest.mark.torch
 
 OPS = [found for found in registered_ops() if not found.domain]
 NAMES = sorted({found.op_type for found in OPS})
+# A version that added types only needs no more cases than this; opening a session for each takes most of the time.
+ENOUGH = 12
 KNOWN_TO_ONNX = range(OLDEST_OPSET, min(NEWEST_OPSET, onnx.defs.onnx_opset_version()) + 1)
 
 
@@ -56,7 +58,8 @@ def test_attributes_have_the_names_and_defaults_of_onnx(found: Op) -> None:
         elif attribute.default_value.type != onnx.AttributeProto.UNDEFINED:
             assert keywords[name] == pytest.approx(_default(attribute.default_value))
     positional = [p for p in parameters if p.kind != p.KEYWORD_ONLY]
-    assert len(positional) == len(schema.inputs)
+    # What a later version added is optional.
+    assert len(positional) >= len(schema.inputs)
 
 
 @pytest.mark.parametrize("found", OPS, ids=str)
@@ -64,10 +67,9 @@ def test_older_versions_agree_with_onnx_runtime(found: Op) -> None:
     if any(backend.since_version(found.op_type, case.opset) == found.since for case in _current(found)):
         return  # the node tests are of this version
     opset = max(found.since, OLDEST_OPSET)
-    lowered = [case.at(opset) for case in _current(found) if not reason_to_skip(case.name)]
-    cases = [case for case in (*lowered, *OLDER_CASES.get((found.op_type, found.since), ())) if _is_valid(case)]
+    current = [case for case in _current(found) if not reason_to_skip(case.name) and case.name not in ORT_DIFFERS]
     compared = 0
-    for case in cases:
+    for case in filter(_is_valid, (lowered(case, opset) for case in current)):
         try:
             wanted = backend.run_in_onnx_runtime(case.proto, case.feeds)
         except Exception:  # noqa: BLE001 - ONNX Runtime lacks kernels for some types
@@ -75,7 +77,9 @@ def test_older_versions_agree_with_onnx_runtime(found: Op) -> None:
         got = backend.run(case.proto, case.feeds)
         assert not backend.difference(got, wanted, case.rtol, case.atol), case.name
         compared += 1
-    assert compared, "no case of this version: add one to tests/torchgraph/older.py"
+        if compared == ENOUGH:
+            break
+    assert compared, "no case of this version: teach tests/torchgraph/older.py to make one"
 
 
 def _current(found: Op) -> list[backend.Case]:

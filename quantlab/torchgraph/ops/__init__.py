@@ -4,7 +4,28 @@ from quantlab.torchgraph.ops import (
     activation,
     convolution,
     elementwise,
+    generation,
+    indexing,
     linear,
+    normalization,
+    padding,
+    pooling,
+    reduction,
+    resize,
+    shape,
 )
 
-__all__ = ["activation", "convolution", "elementwise", "linear"]
+__all__ = [
+    "activation",
+    "convolution",
+    "elementwise",
+    "generation",
+    "indexing",
+    "linear",
+    "normalization",
+    "padding",
+    "pooling",
+    "reduction",
+    "resize",
+    "shape",
+]

@@ -91,6 +91,22 @@ class Window:
         others = [total - half for total, half in zip(totals, halves, strict=True)]
         return self.with_pads((*halves, *others) if self.auto_pad == "SAME_UPPER" else (*others, *halves))
 
+    def filled(self, sizes: Sequence[int], *, ceil_mode: bool) -> Window:
+        """Return the window with end pads such that its last step ends exactly where the padded tensor does.
+
+        With `ceil_mode` a last window that is only partly inside counts, unless it starts in the end pads.
+        """
+        window = self.placed(sizes)
+        ends = []
+        for axis, size in enumerate(sizes):
+            begin, stride, span = window.pads_begin[axis], window.strides[axis], window.spans[axis]
+            room = begin + size + window.pads_end[axis] - span
+            steps = -(-room // stride) if ceil_mode else room // stride
+            if ceil_mode and steps * stride >= begin + size:
+                steps -= 1
+            ends.append(steps * stride + span - begin - size)
+        return window.with_pads((*window.pads_begin, *ends))
+
 
 def pad_spatial(x: Tensor, pads: Sequence[int], value: float = 0.0) -> Tensor:
     """Pad the spatial axes of x [N, C, ...] with a value; `pads` as ONNX writes them, negative cuts."""
