@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from quantlab.compare import compare as compare
+    from quantlab.comparison import compare as compare
     from quantlab.errors import QuantlabError as QuantlabError
     from quantlab.pipeline import Run as Run
     from quantlab.pipeline import ptq as ptq
@@ -29,7 +29,7 @@ _HOMES = {
     "Recipe": "quantlab.recipe",
     "Run": "quantlab.pipeline",
     "Samples": "quantlab.side_by_side",
-    "compare": "quantlab.compare",
+    "compare": "quantlab.comparison",
     "diff": "quantlab.side_by_side",
     "evaluate": "quantlab.side_by_side",
     "ptq": "quantlab.pipeline",

@@ -19,7 +19,7 @@ import onnx_ir as ir
 
 from quantlab.engines import OnnxRuntime
 from quantlab.errors import EngineError
-from quantlab.evaluate.environment import Environment, installed_version, read_environment
+from quantlab.evaluation.environment import Environment, installed_version, read_environment
 from quantlab.graph.model import Model
 
 Status = Literal["ok", "absent", "warning", "problem"]

@@ -21,7 +21,7 @@ from quantlab.collect import CollectSettings, collect
 from quantlab.data.guard import chance_warning
 from quantlab.engines.engine import Engine
 from quantlab.engines.onnxruntime import OnnxRuntime
-from quantlab.evaluate import Evaluation, EvaluationSettings, evaluate
+from quantlab.evaluation import Evaluation, EvaluationSettings, evaluate
 from quantlab.graph.model import Model
 from quantlab.job import Inputs, Job, open_job
 from quantlab.plan import Plan

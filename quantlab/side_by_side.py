@@ -12,9 +12,9 @@ from quantlab.data.preprocess import Preprocess
 from quantlab.engines.engine import Engine
 from quantlab.engines.onnxruntime import OnnxRuntime
 from quantlab.errors import RecipeError
-from quantlab.evaluate import Evaluation, EvaluationSettings
-from quantlab.evaluate import evaluate as evaluate_on
-from quantlab.evaluate.layers import LayerDiff, compare_layers
+from quantlab.evaluation import Evaluation, EvaluationSettings
+from quantlab.evaluation import evaluate as evaluate_on
+from quantlab.evaluation.layers import LayerDiff, compare_layers
 from quantlab.graph.model import Model
 from quantlab.opening import open_model
 from quantlab.progress import Progress, silent

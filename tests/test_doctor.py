@@ -13,7 +13,7 @@ from quantlab import doctor
 from quantlab.doctor import Diagnosis, Finding, diagnose, int8_finding, parse_requirement, release
 from quantlab.engines import OnnxRuntime
 from quantlab.errors import EngineError
-from quantlab.evaluate.environment import read_environment
+from quantlab.evaluation.environment import read_environment
 
 
 def finding(diagnosis: Diagnosis, subject: str) -> Finding:

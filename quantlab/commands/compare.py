@@ -46,7 +46,7 @@ def compare(
     """
     with reporting_errors(debug=debug):
         from quantlab.calibrators import CALIBRATORS
-        from quantlab.compare import compare as run_compare
+        from quantlab.comparison import compare as run_compare
         from quantlab.job import open_job
         from quantlab.recipe import Recipe
 

@@ -39,7 +39,7 @@ def evaluate(
     """
     with reporting_errors(debug=debug):
         from quantlab.engines.onnxruntime import OnnxRuntime
-        from quantlab.evaluate import EvaluationSettings
+        from quantlab.evaluation import EvaluationSettings
         from quantlab.report.to_terminal import render_evaluation
         from quantlab.side_by_side import Samples
         from quantlab.side_by_side import evaluate as evaluate_models

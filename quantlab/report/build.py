@@ -12,7 +12,7 @@ from typing import Any
 
 from quantlab.affine import Encodings
 from quantlab.audit import Audit
-from quantlab.evaluate import Evaluation, verdict
+from quantlab.evaluation import Evaluation, verdict
 from quantlab.graph.model import Model
 from quantlab.job import Job
 from quantlab.plan import Plan

@@ -10,8 +10,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from quantlab.evaluate import Evaluation, verdict
-from quantlab.evaluate.layers import LayerDiff
+from quantlab.evaluation import Evaluation, verdict
+from quantlab.evaluation.layers import LayerDiff
 from quantlab.report.report import Report
 
 WIDTH = 100

@@ -17,7 +17,7 @@ import numpy as np
 
 from quantlab.data.batch import Array
 from quantlab.errors import EngineError
-from quantlab.evaluate.accuracy import Interval, wilson_interval
+from quantlab.evaluation.accuracy import Interval, wilson_interval
 
 Unit = Literal["sample", "position"]
 

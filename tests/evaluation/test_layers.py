@@ -10,11 +10,11 @@ import pytest
 
 from quantlab.engines import OnnxRuntime
 from quantlab.errors import DataError, EngineError
-from quantlab.evaluate.layers import LayerDiff, compare_layers, matching_tensors
+from quantlab.evaluation.layers import LayerDiff, compare_layers, matching_tensors
 from quantlab.graph.model import Model
 from tests.engines.fake import FakeEngine
 from tests.engines.models import model_from_text
-from tests.evaluate.samples import batches_of
+from tests.evaluation.samples import batches_of
 
 
 def plain(batch: str = "N") -> Model:

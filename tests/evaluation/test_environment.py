@@ -8,7 +8,7 @@ import platform
 
 import pytest
 
-from quantlab.evaluate.environment import families, installed_version, parse_cpuinfo, read_environment
+from quantlab.evaluation.environment import families, installed_version, parse_cpuinfo, read_environment
 
 
 def test_this_machine_is_described():

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from quantlab.data.batch import Feeds
 from quantlab.engines.engine import Session
 from quantlab.errors import DataError, RecipeError
-from quantlab.evaluate.accuracy import CONFIDENCE, Interval
+from quantlab.evaluation.accuracy import CONFIDENCE, Interval
 
 RUNS_PER_TURN = 4
 _FEWEST_TURNS = 3

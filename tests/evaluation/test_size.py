@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from quantlab.evaluate.size import measure_size
+from quantlab.evaluation.size import measure_size
 from quantlab.graph.save import save
 from tests.engines.models import chain, rounding
 

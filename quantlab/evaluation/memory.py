@@ -88,7 +88,7 @@ def _run_process(work: Path) -> None:
     package = str(Path(quantlab.__file__).parents[1])
     paths = [package, os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
-    command = [sys.executable, "-m", "quantlab.evaluate.memory_process", str(work)]
+    command = [sys.executable, "-m", "quantlab.evaluation.memory_process", str(work)]
     try:
         subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=_LIMIT_SECONDS)
     except subprocess.TimeoutExpired as error:

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from quantlab.calibrators import CALIBRATORS, calibrator_named
-from quantlab.evaluate import Evaluation
+from quantlab.evaluation import Evaluation
 from quantlab.job import Job
 from quantlab.pipeline import collect_for, evaluate_for, quantize
 from quantlab.progress import Progress, silent

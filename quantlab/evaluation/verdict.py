@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from quantlab.errors import RecipeError
-from quantlab.evaluate.accuracy import PairedDrop
-from quantlab.evaluate.environment import Environment
-from quantlab.evaluate.evaluation import Evaluation, Row
+from quantlab.evaluation.accuracy import PairedDrop
+from quantlab.evaluation.environment import Environment
+from quantlab.evaluation.evaluation import Evaluation, Row
 
 DEFAULT_BUDGET_POINTS = 1.0
 

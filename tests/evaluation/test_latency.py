@@ -15,7 +15,7 @@ from quantlab.data.batch import Array, Feeds
 from quantlab.engines import OnnxRuntime
 from quantlab.engines.engine import Session
 from quantlab.errors import DataError, RecipeError
-from quantlab.evaluate.latency import (
+from quantlab.evaluation.latency import (
     RUNS_PER_TURN,
     Latency,
     LatencySettings,

@@ -21,9 +21,9 @@ from quantlab.data.batch import Array, Batches, Feeds
 from quantlab.engines.engine import Engine, Session
 from quantlab.engines.parts import DEFAULT_MEMORY_CAP_BYTES, measure_taps, tap_groups
 from quantlab.errors import DataError, EngineError
-from quantlab.evaluate.agreement import Sqnr, SqnrSum
-from quantlab.evaluate.judge import fixed_batch, run_padded
-from quantlab.evaluate.latency import repeated
+from quantlab.evaluation.agreement import Sqnr, SqnrSum
+from quantlab.evaluation.judge import fixed_batch, run_padded
+from quantlab.evaluation.latency import repeated
 from quantlab.graph.model import Model
 
 

@@ -10,11 +10,11 @@ import pytest
 from quantlab.data.batch import Batches
 from quantlab.engines import Engine, OnnxRuntime
 from quantlab.errors import DataError, EngineError, RecipeError
-from quantlab.evaluate import Evaluation, EvaluationSettings, Latency, LatencySettings, evaluate, paired_drop
+from quantlab.evaluation import Evaluation, EvaluationSettings, Latency, LatencySettings, evaluate, paired_drop
 from quantlab.graph.model import Model
 from tests.engines.fake import FakeEngine
 from tests.engines.models import model_from_text
-from tests.evaluate.samples import batches_of, classifier, quantized_classifier, samples
+from tests.evaluation.samples import batches_of, classifier, quantized_classifier, samples
 
 QUICK = EvaluationSettings(
     latency_batch_sizes=(1, 4), latency=LatencySettings(runs=4, warmup=0, seconds=0.1), has_memory=False

@@ -12,8 +12,8 @@ import pytest
 
 from quantlab.engines import OnnxRuntime
 from quantlab.errors import EngineError
-from quantlab.evaluate.memory import Memory, measure_memory
-from quantlab.evaluate.memory_process import ResidentPeak
+from quantlab.evaluation.memory import Memory, measure_memory
+from quantlab.evaluation.memory_process import ResidentPeak
 from quantlab.graph.model import Model
 from tests.engines.fake import FakeEngine
 from tests.engines.models import chain, model_from_text

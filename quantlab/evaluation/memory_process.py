@@ -1,6 +1,6 @@
 """The process that `memory` starts: reads a request from a folder, runs the model, writes the peak back there.
 
-python -m quantlab.evaluate.memory_process FOLDER
+python -m quantlab.evaluation.memory_process FOLDER
 """
 
 from __future__ import annotations

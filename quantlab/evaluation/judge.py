@@ -14,10 +14,10 @@ import numpy as np
 from quantlab.data.batch import Array, Batch, Batches, Feeds, InputSpec
 from quantlab.engines.engine import Engine, Session
 from quantlab.errors import DataError
-from quantlab.evaluate.accuracy import Bits
-from quantlab.evaluate.agreement import Agreement, AgreementCount, Sqnr, SqnrSum
-from quantlab.evaluate.answers import Task, answers_of, check_numbers, output_name, right_answers
-from quantlab.evaluate.latency import repeated
+from quantlab.evaluation.accuracy import Bits
+from quantlab.evaluation.agreement import Agreement, AgreementCount, Sqnr, SqnrSum
+from quantlab.evaluation.answers import Task, answers_of, check_numbers, output_name, right_answers
+from quantlab.evaluation.latency import repeated
 from quantlab.graph.model import Model
 
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from quantlab.errors import RecipeError
-from quantlab.evaluate.accuracy import PairedDrop, accuracy_of
-from quantlab.evaluate.agreement import Agreement, Sqnr
-from quantlab.evaluate.environment import read_environment
-from quantlab.evaluate.evaluation import Evaluation, Row
-from quantlab.evaluate.latency import Latency, Speedup
-from quantlab.evaluate.size import Size
-from quantlab.evaluate.verdict import verdict
+from quantlab.evaluation.accuracy import PairedDrop, accuracy_of
+from quantlab.evaluation.agreement import Agreement, Sqnr
+from quantlab.evaluation.environment import read_environment
+from quantlab.evaluation.evaluation import Evaluation, Row
+from quantlab.evaluation.latency import Latency, Speedup
+from quantlab.evaluation.size import Size
+from quantlab.evaluation.verdict import verdict
 
 
 def timed(batch_size: int = 1) -> Latency:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from quantlab.errors import EngineError
-from quantlab.evaluate.answers import answers_of, check_numbers, output_name, right_answers
+from quantlab.evaluation.answers import answers_of, check_numbers, output_name, right_answers
 from tests.engines.models import chain, model_from_text
 
 LOGITS = np.array([[0.1, 0.9, 0.0], [2.0, 1.0, 0.0]], np.float32)

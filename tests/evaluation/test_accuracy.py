@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import optimize, stats
 
 from quantlab.errors import DataError
-from quantlab.evaluate.accuracy import (
+from quantlab.evaluation.accuracy import (
     FEWEST_DIFFERENCES,
     accuracy_of,
     is_correct,

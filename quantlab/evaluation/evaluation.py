@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from quantlab.errors import DataError
-from quantlab.evaluate.accuracy import Accuracy, Bits, PairedDrop, paired_drop
-from quantlab.evaluate.agreement import Agreement, Sqnr
-from quantlab.evaluate.environment import Environment
-from quantlab.evaluate.latency import Latency, Speedup
-from quantlab.evaluate.memory import Memory
-from quantlab.evaluate.size import Size
+from quantlab.evaluation.accuracy import Accuracy, Bits, PairedDrop, paired_drop
+from quantlab.evaluation.agreement import Agreement, Sqnr
+from quantlab.evaluation.environment import Environment
+from quantlab.evaluation.latency import Latency, Speedup
+from quantlab.evaluation.memory import Memory
+from quantlab.evaluation.size import Size
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from quantlab.data.batch import Batches, Feeds
 from quantlab.engines.engine import Engine
 from quantlab.errors import EngineError
-from quantlab.evaluate.judge import fixed_batch
-from quantlab.evaluate.latency import Latency, LatencySettings, measure_latency, repeated
-from quantlab.evaluate.memory import Memory, measure_memory
-from quantlab.evaluate.settings import EvaluationSettings
+from quantlab.evaluation.judge import fixed_batch
+from quantlab.evaluation.latency import Latency, LatencySettings, measure_latency, repeated
+from quantlab.evaluation.memory import Memory, measure_memory
+from quantlab.evaluation.settings import EvaluationSettings
 from quantlab.graph.model import Model
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from quantlab.errors import EngineError
-from quantlab.evaluate.agreement import Agreement, AgreementCount, Sqnr, SqnrSum
+from quantlab.evaluation.agreement import Agreement, AgreementCount, Sqnr, SqnrSum
 
 VALUES = st.floats(-1e6, 1e6, width=32)
 ARRAYS = hnp.arrays(np.float32, hnp.array_shapes(min_dims=1, max_dims=4, max_side=5), elements=VALUES)

@@ -12,14 +12,14 @@ from collections.abc import Callable, Mapping
 from quantlab.data.batch import Batches
 from quantlab.engines.engine import Engine
 from quantlab.errors import RecipeError
-from quantlab.evaluate.accuracy import accuracy_of, paired_drop
-from quantlab.evaluate.costs import Costs, measure_costs
-from quantlab.evaluate.environment import read_environment
-from quantlab.evaluate.evaluation import Evaluation, Row
-from quantlab.evaluate.judge import Judgement, JudgeSettings, judge
-from quantlab.evaluate.latency import speedup
-from quantlab.evaluate.settings import EvaluationSettings
-from quantlab.evaluate.size import measure_size
+from quantlab.evaluation.accuracy import accuracy_of, paired_drop
+from quantlab.evaluation.costs import Costs, measure_costs
+from quantlab.evaluation.environment import read_environment
+from quantlab.evaluation.evaluation import Evaluation, Row
+from quantlab.evaluation.judge import Judgement, JudgeSettings, judge
+from quantlab.evaluation.latency import speedup
+from quantlab.evaluation.settings import EvaluationSettings
+from quantlab.evaluation.size import measure_size
 from quantlab.graph.model import Model
 
 _logger = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from quantlab.data.batch import Array
 from quantlab.errors import EngineError
-from quantlab.evaluate.accuracy import Bits, is_correct
+from quantlab.evaluation.accuracy import Bits, is_correct
 from quantlab.graph.model import Model
 
 Task = Literal["auto", "regression"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from quantlab.errors import RecipeError
-from quantlab.evaluate.answers import Task
-from quantlab.evaluate.latency import LatencySettings
+from quantlab.evaluation.answers import Task
+from quantlab.evaluation.latency import LatencySettings
 
 
 @dataclass(frozen=True, slots=True)
