@@ -13,6 +13,7 @@ import onnx_ir as ir
 
 from quantlab.graph.model import Model
 from quantlab.graph.passes.drop_identities import drop_identities
+from quantlab.graph.passes.drop_open_masks import drop_open_masks
 from quantlab.graph.passes.expand_attention import expand_attention
 from quantlab.graph.passes.fold_batchnorm import fold_batchnorm
 from quantlab.graph.passes.fold_constants import fold_constants
@@ -36,6 +37,7 @@ PASSES: tuple[Pass, ...] = (
     fold_constants,
     drop_identities,
     expand_attention,
+    drop_open_masks,
     simplify_softmax,
     fold_batchnorm,
     pool_whole_map,

@@ -19,14 +19,13 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from quantlab.graph.passes.infer_shapes import infer_shapes
+from quantlab.graph.passes.masks import leaves_every_row_open, mask_array, masks_nothing
 from quantlab.graph.passes.queries import (
-    constant,
     fixed_axis,
     input_of,
     is_op,
     is_read,
     label,
-    leaves_every_row_open,
     listing,
     new_initializer,
     rank,
@@ -82,21 +81,13 @@ def _why_not_masked(node: ir.Node) -> str | None:
             return "it is causal and the lengths of queries and keys are free or differ"
     if mask is None:
         return None
-    array = _mask_array(mask)
+    array = mask_array(mask)
     # A row that is blocked whole makes Attention zero, and softmax NaN.
     if array is None:
         return "its mask is computed, so that it may block a whole row"
     if not leaves_every_row_open(array):
         return "its mask blocks a whole row"
     return None
-
-
-def _mask_array(mask: ir.Value) -> npt.NDArray[Any] | None:
-    """Return the constant that a mask is, or that it repeats."""
-    node = mask.producer()
-    if node is not None and is_op(node, "Expand") and node.inputs[0] is not None:
-        return constant(node.inputs[0])
-    return constant(mask)
 
 
 def _heads(node: ir.Node, index: int) -> int | None:
@@ -191,8 +182,8 @@ def _additive_mask(build: _Builder) -> ir.Value | None:
         open_keys = np.tril(np.ones((length, length), np.bool_))
         return build.constant(np.where(open_keys, np.zeros((), dtype), lowest), "causal_mask")
     mask = input_of(node, 3)
-    array = None if mask is None else _mask_array(mask)
-    if mask is None or array is None or (array.all() if array.dtype == np.bool_ else not array.any()):
+    array = mask_array(mask)
+    if mask is None or array is None or masks_nothing(array):
         return None
     if array.dtype != np.bool_:
         return mask

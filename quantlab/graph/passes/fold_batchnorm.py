@@ -20,7 +20,6 @@ from quantlab.graph.passes.queries import (
     constant,
     input_of,
     is_op,
-    is_read,
     is_read_only_by,
     label,
     listing,
@@ -53,7 +52,8 @@ def fold_batchnorm(model: ir.Model) -> tuple[str, ...]:
 
 def _why_not(node: ir.Node) -> str | None:
     """Return why a BatchNormalization cannot be folded, or None."""
-    if node.attributes.get_int("training_mode", 0) or any(is_read(value) for value in node.outputs[1:]):
+    # Below opset 14 outputs beside y, read or not, are what says that statistics come from the batch.
+    if node.attributes.get_int("training_mode", 0) or any(value.name for value in node.outputs[1:]):
         return "it is in training mode; export the model with training off"
     source = node.inputs[0]
     layer = source.producer() if source is not None else None

@@ -50,13 +50,6 @@ def constant(value: ir.Value | None) -> npt.NDArray[Any] | None:
     return value.const_value.numpy()
 
 
-def leaves_every_row_open(mask: npt.NDArray[Any]) -> bool:
-    """Return whether no row (last axis) of a mask is blocked whole: all False, or all minus infinity."""
-    rows = np.atleast_1d(mask)
-    is_open = rows if rows.dtype == np.bool_ else np.isfinite(rows)
-    return bool(is_open.any(axis=-1).all())
-
-
 def rank(value: ir.Value | None) -> int | None:
     """Return how many axes a value has, or None where it is unknown."""
     return None if value is None or value.shape is None else len(value.shape)

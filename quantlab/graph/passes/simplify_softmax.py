@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from quantlab.graph.passes.queries import constant, is_op, label, leaves_every_row_open, listing
+from quantlab.graph.passes.masks import leaves_every_row_open, open_scores
+from quantlab.graph.passes.queries import constant, is_op, label, listing, rank
 
 
 def simplify_softmax(model: ir.Model) -> tuple[str, ...]:
@@ -43,32 +44,21 @@ def _guarded_softmax(node: ir.Node) -> ir.Node | None:
     softmax = value.producer() if value is not None else None
     array = constant(zero)
     is_guard = is_op(test, "IsNaN") and test is not None and test.inputs[0] is value
-    if softmax is None or not is_guard or not is_op(softmax, "Softmax") or array is None or array.any():
+    if softmax is None or not is_guard or not _is_by_row(softmax) or array is None or array.any():
         return None
     # A zero of a larger shape would widen the result.
     return softmax if array.size == 1 and array.ndim <= (len(value.shape) if value and value.shape else 0) else None
 
 
+def _is_by_row(node: ir.Node) -> bool:
+    """Return whether the node is a Softmax along the last axis."""
+    axis = node.attributes.get_int("axis", -1)
+    return is_op(node, "Softmax") and (axis == -1 or axis + 1 == rank(node.inputs[0]))
+
+
 def _why_nan(softmax: ir.Node) -> str | None:
-    """Return why a row of the softmax may be NaN, or None where only NaN or infinite scores could make it so."""
-    scores = softmax.inputs[0]
-    producer = scores.producer() if scores is not None else None
-    if not is_op(producer, "Add", "Where", "Sub"):
-        return None
-    assert producer is not None
-    for value in producer.inputs:
-        array = constant(value)
-        if array is not None:
-            if not leaves_every_row_open(array):
-                return "its mask blocks a whole row"
-        elif value is not None and not _is_product(value):
-            return "its mask is computed, so that it may block a whole row"
-    return None
-
-
-def _is_product(value: ir.Value) -> bool:
-    """Return whether the value is a matrix product, scaled or not, and so finite for finite inputs."""
-    node = value.producer()
-    while node is not None and is_op(node, "Mul", "Div") and node.inputs[0] is not None:
-        node = node.inputs[0].producer()
-    return is_op(node, "MatMul", "Gemm", "Einsum")
+    """Return why a row of the softmax may be NaN, or None where that takes inputs that are not finite."""
+    is_open = open_scores(softmax.inputs[0])
+    if is_open is None:
+        return "its scores may be masked by what is fed, a whole row at once"
+    return None if leaves_every_row_open(is_open) else "its mask blocks a whole row"

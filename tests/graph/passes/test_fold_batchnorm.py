@@ -156,6 +156,20 @@ def test_a_batchnorm_in_training_mode_stays_with_its_reason():
     assert "training mode" in after.notes[0]
 
 
+def test_below_opset_14_further_outputs_mean_training_mode():
+    model = parsed(
+        f"""g {INPUT} => {OUTPUT} {{ {CONV}
+        [bn] y, m, v, a, b = BatchNormalization(t, scale, shift, mean, variance) }}""",
+        11,
+        6,
+        w=weights(3, 3, 1, 1),
+        **parameters(3),
+    )
+    after = prepared(model)
+    assert "BatchNormalization" in ops(after)
+    assert "training mode" in after.notes[-1]
+
+
 def test_a_damaged_variance_is_told():
     damaged = parameters(3) | {"variance": np.array([1, -1, 1], np.float32)}
     model = parsed(f"g {INPUT} => {OUTPUT} {{ {CONV}  [bn] y = {NORM} }}", w=weights(3, 3, 1, 1), **damaged)

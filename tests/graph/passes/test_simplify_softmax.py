@@ -35,7 +35,7 @@ def test_a_guard_behind_a_mask_that_leaves_every_row_open_goes():
     ("mask", "reason"),
     [
         (np.array([[0, 0, 0], [BLOCKED] * 3, [0, 0, 0]], np.float32), "blocks a whole row"),
-        (None, "is computed"),
+        (None, "masked by what is fed"),
     ],
 )
 def test_a_guard_that_a_mask_makes_needed_stays_with_its_reason(mask, reason):
@@ -54,6 +54,49 @@ def test_a_guard_that_a_mask_makes_needed_stays_with_its_reason(mask, reason):
     if mask is None:
         feeds["mask"] = np.full((3, 3), BLOCKED, np.float32)
     assert_same_outputs(model, after, feeds)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        """b = Shape<end = 1>(q)  c = Concat<axis = 0>(b, rest)  e = Expand(open, c)  t = Where(e, zero, low)
+        m = Add(s, t)  p = Softmax(m)""",
+        "m = Where(open, s, low)  p = Softmax(m)",
+        "m = Where(shut, low, s)  p = Softmax(m)",
+        "f = Flatten(s)  h = Shape(s)  m = Reshape(f, h)  p = Softmax<axis = 2>(m)",
+    ],
+)
+def test_constant_masks_in_every_form_are_seen_through(body):
+    model = parsed(
+        f"g {INPUTS} => (float[N,3,4] y) {{ s = MatMul(q, k)  {body}  {GUARD} }}",
+        zero=ZERO,
+        low=np.array(BLOCKED, np.float32),
+        open=np.tril(np.ones((1, 3, 3), bool)),
+        shut=~np.tril(np.ones((1, 3, 3), bool)),
+        rest=np.array([3, 3]),
+    )
+    assert "IsNaN" not in ops(prepared(model))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "m = Where(shut, s, low)  p = Softmax(m)",
+        "m = Where(open, low, s)  p = Softmax(m)",
+        "c = IsInf(s)  m = Where(c, low, s)  p = Softmax(m)",
+        "t = Where(shut, zero, low)  a = Add(s, t)  m = Transpose<perm = [0, 2, 1]>(a)  p = Softmax(m)",
+        "p = Softmax<axis = 1>(s)",
+    ],
+)
+def test_a_mask_that_may_block_a_row_keeps_the_guard(body):
+    model = parsed(
+        f"g {INPUTS} => (float[N,3,4] y) {{ s = MatMul(q, k)  {body}  {GUARD} }}",
+        zero=ZERO,
+        low=np.array(BLOCKED, np.float32),
+        open=np.tril(np.ones((1, 3, 3), bool)),
+        shut=~np.tril(np.ones((1, 3, 3), bool)),
+    )
+    assert "IsNaN" in ops(prepared(model))
 
 
 @pytest.mark.parametrize(
