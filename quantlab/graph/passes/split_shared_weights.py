@@ -2,8 +2,8 @@
 
 A weight has one scale per output channel, whose axis depends on the operator that reads it: tied embeddings are read
 along one axis by a Gemm and along the other by a MatMul. A bias takes its scale from the input and the weight of its
-layer, so that two layers cannot share an encoded one; exporters share it whenever two biases are equal. The copies
-share their memory until they are written to a file.
+layer, so that two layers cannot share an encoded one; exporters share it whenever two biases are equal. What an Add
+adds to a MatMul is such a bias too. The copies share their memory until they are written to a file.
 """
 
 from __future__ import annotations
@@ -49,6 +49,8 @@ def _groups(value: ir.Value, order: dict[ir.Node, int]) -> dict[_Key, list[_Use]
 
 
 def _key(node: ir.Node, index: int) -> _Key:
+    if is_op(node, "Add") and is_op(_producer(node, 1 - index), "MatMul"):
+        return "bias", node.name or ""
     if not is_op(node, "Conv", "ConvTranspose", "Gemm", "MatMul"):
         return _PLAIN
     if index == 2:
@@ -60,6 +62,11 @@ def _key(node: ir.Node, index: int) -> _Key:
     if is_op(node, "Gemm"):
         return "axis", 0 if node.attributes.get_int("transB", 0) else 1
     return "axis", int(is_op(node, "ConvTranspose"))
+
+
+def _producer(node: ir.Node, index: int) -> ir.Node | None:
+    value = node.inputs[index]
+    return None if value is None else value.producer()
 
 
 def _copy(graph: ir.Graph, value: ir.Value, key: _Key, uses: list[_Use]) -> None:

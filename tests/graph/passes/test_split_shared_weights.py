@@ -54,3 +54,15 @@ def test_a_bias_that_is_also_added_elsewhere_gets_a_copy_and_an_embedding_does_n
     assert read_by(after)["a"] == ["w", "b"]
     assert read_by(after)["Add_u"] == ["b/constant"]
     assert "w/axis0" not in after.graph.initializers
+
+
+def test_a_bias_that_two_adds_give_to_their_products_gets_a_copy():
+    model = parsed(
+        """g (float[N,2,4] x) => (float[N,2,4] y) { [a] t = MatMul(x, w)  [b] u = Add(b, t)
+        [c] v = MatMul(u, w)  [d] y = Add(v, b) }""",
+        w=SQUARE,
+        b=np.ones(4, np.float32),
+    )
+    after = prepared(model)
+    adds = [[value and value.name for value in node.inputs] for node in after.graph if node.op_type == "Add"]
+    assert adds == [["b", "t"], ["v", "b/d"]]
