@@ -184,6 +184,8 @@ class _Optimized:
     def row(self, node: ir.Node, number: int, planned: Placement) -> AuditRow:
         """Return what became of a node of the model."""
         became = [made for made in self._nodes.get(number, []) if made.op_type not in _BESIDE]
+        if node.op_type not in _MOVES:  # a fusion may leave a Reshape or Transpose under the name
+            became = [made for made in became if made.op_type not in _MOVES]
         is_integer = any(_INTEGER_OPERATORS.fullmatch(made.op_type) or self._reads_integers(made) for made in became)
         if not became and node.op_type in _MOVES:
             is_integer = planned == "integer"  # moved elsewhere or merged; what does not run costs nothing
