@@ -2,40 +2,50 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+CORE := $(VENV)/.installed-core
+DEV := $(VENV)/.installed-dev
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 .DEFAULT_GOAL := help
 .PHONY: help demo test slow lint format bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
-# torch alone first: a pinned CPU build must not be replaced by a larger one while other packages resolve.
-$(STAMP): pyproject.toml constraints.txt
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[torch,dev]'
-	@touch $(STAMP)
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
 
-demo: $(STAMP)  ## quantize the bundled digits network with the KL calibrator
+# What a user installs: no torch, no test tools.
+$(CORE): pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable .
+	@touch $(CORE)
+
+# torch alone first: a pinned CPU build must not be replaced by a larger one while other packages resolve.
+$(DEV): $(CORE)
+	$(PIP) torch
+	$(PIP) --editable '.[torch,dev]'
+	@touch $(DEV)
+
+demo: $(CORE)  ## quantize the bundled digits network with the KL calibrator
 	$(BIN)/quantlab ptq --calibrator entropy
 
-test: $(STAMP)  ## run the test suite
+test: $(DEV)  ## run the test suite
 	$(BIN)/python -m pytest -n 2
 
-slow: $(STAMP)  ## real architectures through every target (minutes; needs the dev packages)
+slow: $(DEV)  ## real architectures through every target (minutes)
+	$(PIP) transformers scikit-image
 	$(BIN)/python -m pytest -m slow
 
-lint: $(STAMP)  ## lint, formatting and types
+lint: $(DEV)  ## lint, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: $(STAMP)  ## format the sources
+format: $(DEV)  ## format the sources
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(STAMP)  ## measure speed and calibration cost side by side
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt transformers
+bench: $(DEV)  ## measure speed and calibration cost side by side
+	$(PIP) transformers scikit-image
 	$(BIN)/python -m benchmarks
 
 clean:  ## remove what was built
