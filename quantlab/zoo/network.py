@@ -1,10 +1,10 @@
 """The bundled network: a small classifier of 32×32 digits that holds the structures quantization stumbles over.
 
-It is drawn so that nearly all its arithmetic is dense 3×3 convolution with 32 to 64 channels, which integer kernels
+It is drawn so that nearly all its arithmetic is dense 3×3 convolution with 48 and 64 channels, which integer kernels
 speed up; depthwise convolution and squeeze-and-excite, which they do not, come late and small.
 
-    stem        convolution, batch norm, ReLU                        [32, 32, 32]
-    residual    identity shortcut                                    [32, 32, 32]
+    stem        convolution, batch norm, ReLU                        [48, 32, 32]
+    residual    identity shortcut                                    [48, 32, 32]
     residual    stride 2, projection shortcut                        [64, 16, 16]
     residual    identity shortcut                                    [64, 16, 16]
     fork        1×1 and 3×3 branches, concatenated, max pooling      [64, 8, 8]
@@ -94,8 +94,8 @@ class DigitsNetwork(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = nn.Sequential(convolution(1, 32), nn.ReLU())
-        self.blocks = nn.Sequential(Residual(32, 32), Residual(32, 64, stride=2), Residual(64, 64), Fork(64, 64))
+        self.stem = nn.Sequential(convolution(1, 48), nn.ReLU())
+        self.blocks = nn.Sequential(Residual(48, 48), Residual(48, 64, stride=2), Residual(64, 64), Fork(64, 64))
         self.inverted = Inverted(64, 96)
         self.head = nn.Linear(64, CLASSES)
 

@@ -47,9 +47,9 @@ class Settings:
     """
 
     seed: int = 7
-    epochs: int = 60
+    epochs: int = 36
     batch_size: int = 64
-    learning_rate: float = 4e-3
+    learning_rate: float = 3e-3
     weight_decay: float = 0.05
     label_smoothing: float = 0.05
     turn_degrees: float = 15.0
