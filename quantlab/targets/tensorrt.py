@@ -27,7 +27,7 @@ from quantlab.targets.draft import Draft
 from quantlab.targets.graph_queries import activations_of
 from quantlab.targets.keep_float import nodes_to_keep_float
 from quantlab.targets.tensorrt_attention import Attention, find_attentions, reason_for_float_attention
-from quantlab.targets.tensorrt_joins import INT8, is_point_behind, share_encodings, skip_input
+from quantlab.targets.tensorrt_joins import INT8, points_behind, share_encodings, skip_input
 from quantlab.targets.tensorrt_products import PRODUCTS, Product, product_of, reason_for_float
 from quantlab.targets.tensorrt_reasons import Explainer
 
@@ -143,7 +143,7 @@ class _Placement:
         on_request = [self._kept[name] for name in names if name in self._kept]
         if on_request:
             return on_request[0]
-        if not is_point_behind(attention.context, self._draft):
+        if not points_behind(attention.context, self._draft):
             return "The fused integer kernel hands on integers, and nothing reads them behind this attention."
         return reason_for_float_attention(attention)
 

@@ -15,15 +15,25 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 
+import numpy as np
 import onnx_ir as ir
 
 from quantlab.graph.model import Model
 from quantlab.plan import Point, Reader
 from quantlab.scheme import Scheme
 from quantlab.targets.draft import Draft
-from quantlab.targets.graph_queries import activations_of, attribute_string, constant, is_float, reading_nodes, shape_of
+from quantlab.targets.graph_queries import (
+    activations_of,
+    attribute_string,
+    constant,
+    constant_array,
+    input_at,
+    is_float,
+    reading_nodes,
+    shape_of,
+)
 
 INT8 = Scheme("int8")
 
@@ -69,23 +79,25 @@ FUNCTIONS = frozenset(
 
 def moves_values(node: ir.Node) -> bool:
     """Whether every output element of a node is one of its input's elements, so that both have one encoding."""
-    return node.op_type in _MOVES or (
-        node.op_type == "Resize" and attribute_string(node, "mode", "nearest") == "nearest"
-    )
+    if node.op_type == "Resize":
+        return attribute_string(node, "mode", "nearest") == "nearest"
+    if node.op_type == "Pad":  # with a zero, which every symmetric encoding holds, or with elements from the edge
+        fill = constant_array(input_at(node, 2))
+        return input_at(node, 2) is None or (fill is not None and not np.any(fill))
+    return node.op_type in _MOVES
 
 
-def is_point_behind(node: ir.Node, draft: Draft) -> bool:
-    """Whether what a node computes is a point, at once or behind nodes that only move it."""
-    waiting, seen = [node], {node}
+def points_behind(node: ir.Node, draft: Draft) -> list[str]:
+    """Return the points that hold what a node computes: its outputs, or what other nodes move them to."""
+    waiting, seen, found = [node], {node}, []
     while waiting:
-        outputs = waiting.pop().outputs
-        if any((output.name or "") in draft for output in outputs):
-            return True
-        for reader in (reader for output in outputs for reader in reading_nodes(output)):
-            if reader not in seen and (moves_values(reader) or reader.op_type == "Concat"):
-                seen.add(reader)
-                waiting.append(reader)
-    return False
+        for output in waiting.pop().outputs:
+            if output.name and output.name in draft:
+                found.append(output.name)
+            movers = [reader for reader in reading_nodes(output) if reader not in seen and moves_values(reader)]
+            seen.update(movers)
+            waiting.extend(movers)
+    return found
 
 
 def skip_input(add: ir.Node, integer: Collection[str]) -> int | None:
@@ -131,42 +143,32 @@ def share_encodings(model: Model, draft: Draft, kept: Collection[str]) -> None:
 
 
 def _share_concat(node: ir.Node, draft: Draft) -> bool:
-    """Quantize all inputs of a Concat like its output, if that is a point; return whether that is news."""
-    joined = node.outputs[0].name or ""
-    operands = list(activations_of(node))
-    if joined not in draft or len(operands) < len(node.inputs) or not all(is_float(value) for _, value in operands):
+    """Quantize all inputs of a Concat like the points behind it, if there are any; return whether that is news."""
+    joined, operands = points_behind(node, draft), list(activations_of(node))
+    if not joined or len(operands) < len(node.inputs) or not all(is_float(value) for _, value in operands):
         return False
-    news = [_add_edge(draft, value, Reader(node.name or "", index), joined) for index, value in operands]
-    return any(news)
+    return _share(draft, [(value, Reader(node.name or "", index)) for index, value in operands], joined)
 
 
 def _share_moved(node: ir.Node, draft: Draft) -> bool:
-    """Let a moved tensor share with its source, if both are points or the source is a concatenation."""
+    """Quantize what a node moves like the points behind it, if it is a point itself; return whether that is news."""
     source = node.inputs[0]
-    moved = [value.name for value in node.outputs if value.name and value.name in draft]
-    if source is None or constant(source) is not None or not moved:
+    if source is None or (source.name or "") not in draft or constant(source) is not None:
         return False
-    if (source.name or "") not in draft and not _comes_from_concat(source):
-        return False
-    news = [_add_edge(draft, source, Reader(node.name or "", 0), name) for name in moved]
-    return any(news)
+    return _share(draft, [(source, Reader(node.name or "", 0))], points_behind(node, draft))
 
 
-def _add_edge(draft: Draft, value: ir.Value, reader: Reader, shared_with: str) -> bool:
-    known = draft.point(value.name or "")
-    if known is not None and reader in known.readers:
-        return False
-    draft.add(Point(value.name or "", INT8, "activation", (reader,)))
-    draft.share(value.name or "", shared_with)
-    return True
-
-
-def _comes_from_concat(value: ir.Value) -> bool:
-    node = value.producer()
-    while node is not None and moves_values(node):
-        source = node.inputs[0]
-        node = None if source is None else source.producer()
-    return node is not None and node.op_type == "Concat"
+def _share(draft: Draft, edges: Iterable[tuple[ir.Value, Reader]], points: Sequence[str]) -> bool:
+    has_changed = False
+    for value, reader in edges if points else ():
+        name = value.name or ""
+        known = draft.point(name)
+        if known is None or reader not in known.readers:
+            draft.add(Point(name, INT8, "activation", (reader,)))
+            has_changed = True
+        for point in points:
+            draft.share(point, name)
+    return has_changed
 
 
 def _convolution_behind(value: ir.Value, integer: Collection[str]) -> ir.Node | None:

@@ -11,7 +11,7 @@ from quantlab.graph.model import Model
 from quantlab.plan import Reader
 from quantlab.targets.draft import Draft
 from quantlab.targets.graph_queries import constant, input_at, is_float
-from quantlab.targets.tensorrt_joins import FUNCTIONS, is_point_behind, moves_values
+from quantlab.targets.tensorrt_joins import FUNCTIONS, moves_values, points_behind
 
 _AVERAGES = frozenset({"AveragePool", "GlobalAveragePool", "ReduceMean"})
 _POINTWISE = FUNCTIONS | frozenset(
@@ -69,7 +69,7 @@ class Explainer:
         if reader.op_type in _AVERAGES:
             return f"TensorRT computes {reader.op_type} in float; INT8 would only add conversions."
         if moves_values(reader) or reader.op_type == "Concat":
-            if is_point_behind(reader, self.draft):
+            if points_behind(reader, self.draft):
                 return f"The Q/DQ pair sits behind {reader.op_type}, where a product reads; TensorRT moves it across."
             return f"Nothing behind {reader.op_type} is computed in integers from what it moves."
         if reader.op_type not in _POINTWISE:
