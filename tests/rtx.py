@@ -23,11 +23,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import onnx_ir as ir
 import pytest
 
 from quantlab.errors import EngineError
 from quantlab.graph.model import Model
+from quantlab.graph.save import save
+from quantlab.plan import Plan
 
 requires_rtx = pytest.mark.skipif(
     importlib.util.find_spec("tensorrt_rtx") is None, reason="the package tensorrt-rtx is not installed"
@@ -90,12 +91,16 @@ class BuiltEngine:
     layers: tuple[EngineLayer, ...]
     seconds: float
 
-    def is_int8(self, node: str, *, weighted: bool) -> bool:
-        """Whether a layer that computes an ONNX node multiplies integers, by an Int8 constant if it has a weight."""
-        return any(
-            layer.multiplies_int8 and (not weighted or "Int8" in layer.constants)
-            for layer in self.layers
-            if node in layer.nodes
+    def float_nodes_of(self, plan: Plan) -> tuple[str, ...]:
+        """Return the integer nodes of a plan that no layer computes from integers, weights included."""
+        weighted = {reader.node for point in plan.of_role("weight") for reader in point.readers}
+        return tuple(
+            node
+            for node in plan.integer_nodes
+            if not any(
+                layer.multiplies_int8 and (node not in weighted or "Int8" in layer.constants)
+                for layer in self.layers_of(node)
+            )
         )
 
     def layers_of(self, node: str) -> tuple[EngineLayer, ...]:
@@ -119,7 +124,7 @@ def build_engines(models: Mapping[str, Model], *, timeout_s: float = 300.0) -> d
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for key, model in models.items():
-            ir.save(model.ir_model, folder / f"{key}.onnx")
+            save(model, folder / f"{key}.onnx")
         _run_builder(folder, tuple(models), timeout_s)
         return {key: _read_engine(key, folder / f"{key}.json") for key in models}
 
@@ -207,7 +212,10 @@ def _build(trt: Any, builder: Any, logger: Any, path: Path) -> list[str]:
     parser = trt.OnnxParser(network, logger)
     if not parser.parse_from_file(str(path)):
         faults = [parser.get_error(index) for index in range(parser.num_errors)]
-        return [f"{fault.node_operator()} {fault.node_name()!r}: {fault.desc()}" for fault in faults]
+        return [
+            f"{fault.node_operator()} {fault.node_name()!r}: {' '.join(_without_cuda_noise(fault.desc().splitlines()))}"
+            for fault in faults
+        ]
     config = builder.create_builder_config()
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
     profile = builder.create_optimization_profile()
