@@ -102,6 +102,8 @@ class Plan:
         float_nodes: (name, reason) of nodes of the kinds the target could quantize, but that stay float.
         fences: tensors whose QuantizeLinear the runtime must not merge with the node before it, which would then run
             in integers against the plan; `bake` puts a node between that changes nothing.
+        unbaked: weights that the runtime rearranges before it rounds them, and computes in float if they are integers
+            already; `bake` leaves them float with their QuantizeLinear.
     """
 
     target: str
@@ -110,6 +112,7 @@ class Plan:
     integer_nodes: tuple[str, ...] = ()
     float_nodes: tuple[tuple[str, str], ...] = ()
     fences: tuple[str, ...] = ()
+    unbaked: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = [point.tensor for point in self.points]
@@ -158,6 +161,7 @@ class Plan:
         lines += [f"  integer node {name}" for name in self.integer_nodes]
         lines += [f"  float node {name}: {reason}" for name, reason in self.float_nodes]
         lines += [f"  fence before the rounding of {name}" for name in self.fences]
+        lines += [f"  weight {name} stays float before its QuantizeLinear" for name in self.unbaked]
         return "\n".join(lines)
 
     def to_json(self) -> str:
@@ -183,6 +187,7 @@ class Plan:
                 integer_nodes=tuple(data["integer_nodes"]),
                 float_nodes=tuple((name, reason) for name, reason in data["float_nodes"]),
                 fences=tuple(data["fences"]),
+                unbaked=tuple(data["unbaked"]),
             )
         except (ValueError, LookupError, TypeError) as error:
             raise PlanError(f"plan: this is not a saved plan ({error}); make it anew with `quantlab ptq`") from error

@@ -43,8 +43,8 @@ def plans(draw: st.DrawFn) -> Plan:
         )
     skips = draw(st.lists(st.builds(Skip, NAMES, NAMES, READERS), max_size=3))
     floats = draw(st.lists(st.tuples(NAMES, NAMES), max_size=2))
-    nodes, fences = draw(st.lists(NAMES, max_size=3)), draw(st.lists(NAMES, max_size=2))
-    return Plan(draw(NAMES), tuple(points), tuple(skips), tuple(nodes), tuple(floats), tuple(fences))
+    nodes, fences, unbaked = (tuple(draw(st.lists(NAMES, max_size=most))) for most in (3, 2, 2))
+    return Plan(draw(NAMES), tuple(points), tuple(skips), nodes, tuple(floats), fences, unbaked)
 
 
 def _point(tensor: str, **changes: Any) -> Point:

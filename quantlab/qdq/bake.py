@@ -24,7 +24,7 @@ _logger = logging.getLogger(__name__)
 
 
 def bake(model: Model, plan: Plan) -> Model:
-    """Return a clone of a Q/DQ model whose weights and biases are integers.
+    """Return a clone of a Q/DQ model whose weights and biases are integers, but for `plan.unbaked`.
 
     Baking a baked model changes nothing.
 
@@ -40,7 +40,7 @@ def bake(model: Model, plan: Plan) -> Model:
     found = list(pairs(clone.graph))
     encodings = {_name(pair): pair.encoding for pair in found}
     for pair in found:
-        if pair.quantize is not None and pair.is_constant:
+        if pair.quantize is not None and pair.is_constant and _name(pair) not in plan.unbaked:
             _bake_weight(clone.graph, pair)
     for point in plan.of_role("bias"):
         _bake_bias(clone, point, encodings)

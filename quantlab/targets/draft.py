@@ -41,6 +41,7 @@ class Draft:
         self._float: dict[str, str] = {}
         self._owner: dict[str, str] = {}
         self._fences: set[str] = set()
+        self._unbaked: set[str] = set()
         self._node_order = {node.name or "": index for index, node in enumerate(model.graph)}
         self._tensor_order = _tensor_order(model)
 
@@ -105,6 +106,10 @@ class Draft:
         """Keep the runtime from merging a tensor's QuantizeLinear with the float node before it."""
         self._fences.add(tensor)
 
+    def leave_unbaked(self, weight: str) -> None:
+        """Have a weight stay float, with its QuantizeLinear, in the INT8 model; see `Plan.unbaked`."""
+        self._unbaked.add(weight)
+
     def freeze(self) -> Plan:
         """Return the plan, in graph order.
 
@@ -129,6 +134,7 @@ class Draft:
             integer_nodes=tuple(sorted(self._integer, key=self._node_order.__getitem__)),
             float_nodes=tuple(sorted(self._float.items(), key=lambda item: self._node_order[item[0]])),
             fences=tuple(sorted(self._fences, key=self._tensor_order.__getitem__)),
+            unbaked=tuple(sorted(self._unbaked, key=self._tensor_order.__getitem__)),
         )
 
     def _root(self, tensor: str) -> str:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -51,6 +53,14 @@ def test_baking_twice_changes_nothing():
     plan = two_convs_plan()
     once = bake(insert(two_convs(), plan, encodings_of_two_convs()), plan)
     assert str(bake(once, plan).graph) == str(once.graph)
+
+
+def test_an_unbaked_weight_stays_float_behind_its_pair():
+    plan = replace(two_convs_plan(), unbaked=("w1",))
+    baked = bake(insert(two_convs(), plan, encodings_of_two_convs()), plan)
+    np.testing.assert_array_equal(baked.constant("w1"), two_convs().constant("w1"))
+    assert baked.constant("w2_quantized").dtype == np.int8
+    assert str(bake(baked, plan).graph) == str(baked.graph)
 
 
 def test_baked_weights_are_the_integers_of_affine():
