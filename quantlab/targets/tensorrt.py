@@ -27,6 +27,7 @@ from quantlab.targets.draft import Draft
 from quantlab.targets.graph_queries import activations_of
 from quantlab.targets.keep_float import nodes_to_keep_float
 from quantlab.targets.tensorrt_attention import Attention, find_attentions, reason_for_float_attention
+from quantlab.targets.tensorrt_cuts import products_to_cut
 from quantlab.targets.tensorrt_joins import INT8, points_behind, share_encodings, skip_input
 from quantlab.targets.tensorrt_products import PRODUCTS, Product, product_of, reason_for_float
 from quantlab.targets.tensorrt_reasons import Explainer
@@ -120,6 +121,9 @@ class _Placement:
     def finish(self) -> Plan:
         """Return the plan, with a reason for everything left float."""
         share_encodings(self._model, self._draft, self._kept)
+        for product in products_to_cut(self._model):
+            if product.node.name in self._integer:
+                self._draft.leave_unbaked(_weight_point(product).tensor)
         Explainer(self._draft, self._reasons, self._integer).explain(self._model)
         return self._draft.freeze()
 

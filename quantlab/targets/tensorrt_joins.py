@@ -100,6 +100,22 @@ def points_behind(node: ir.Node, draft: Draft) -> list[str]:
     return found
 
 
+def fused_operand(node: ir.Node) -> ir.Value | None:
+    """Return the operand of a pointwise node that its kernel carries on from, or None where there is none."""
+    if node.op_type in FUNCTIONS:
+        return node.inputs[0]
+    operands = [value for _, value in activations_of(node)]
+    if node.op_type not in {"Add", "Mul", "Sub", "Div"} or not operands:
+        return None
+    if len(operands) == 1:  # the other is constant
+        return operands[0]
+    for value, other in (operands, operands[::-1]):  # x · sigmoid(x)
+        gate = other.producer()
+        if gate is not None and gate.op_type in {"Sigmoid", "HardSigmoid"} and gate.inputs[0] is value:
+            return value
+    return None
+
+
 def skip_input(add: ir.Node, integer: Collection[str]) -> int | None:
     """Return which input of an Add is the skip of a residual sum, or None if no convolution takes the sum in.
 
@@ -175,25 +191,9 @@ def _convolution_behind(value: ir.Value, integer: Collection[str]) -> ir.Node | 
     """Return the integer convolution whose kernel computes a value, activation function included, or None."""
     node = value.producer()
     while node is not None and node.op_type != "Conv":
-        source = _fused_operand(node)
+        source = fused_operand(node)
         node = None if source is None else source.producer()
     return node if node is not None and node.name in integer else None
-
-
-def _fused_operand(node: ir.Node) -> ir.Value | None:
-    """Return the operand of a pointwise node that its kernel carries on from, or None where there is none."""
-    if node.op_type in FUNCTIONS:
-        return node.inputs[0]
-    operands = [value for _, value in activations_of(node)]
-    if node.op_type not in {"Add", "Mul", "Sub", "Div"} or not operands:
-        return None
-    if len(operands) == 1:  # the other is constant
-        return operands[0]
-    for value, other in (operands, operands[::-1]):  # x · sigmoid(x)
-        gate = other.producer()
-        if gate is not None and gate.op_type in {"Sigmoid", "HardSigmoid"} and gate.inputs[0] is value:
-            return value
-    return None
 
 
 def _have_equal_shapes(add: ir.Node) -> bool:

@@ -60,6 +60,13 @@ def test_the_softmax_is_calibrated_on_request() -> None:
     assert "p" in plan.observed
 
 
+def test_a_weight_that_is_cut_into_q_k_and_v_stays_float_before_its_rounding() -> None:
+    assert place("attention_fused_qkv").unbaked == ("wqkv",)
+    assert place("attention_fused_qkv", "softmax").unbaked == ("wqkv",)
+    assert place("attention_fused_qkv", "qkv_matmul").unbaked == ()
+    assert place("attention").unbaked == ()
+
+
 def test_projections_of_one_input_share_its_pair() -> None:
     assert place("qkv_shared_input").by_tensor["n"].readers == tuple(
         Reader(f"{which}_matmul", 0) for which in ("q", "k", "v")
