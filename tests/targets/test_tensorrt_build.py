@@ -9,7 +9,7 @@ from quantlab.targets.tensorrt import TensorRT
 from tests.networks import NETWORKS, network, requires_networks
 from tests.patterns import PATTERNS
 from tests.rtx import BuiltEngine, build_engines, requires_rtx
-from tests.targets.placing import quantized
+from tests.targets.quantize import quantized
 
 pytestmark = [pytest.mark.tensorrt, requires_rtx]
 
