@@ -71,8 +71,8 @@ def pairs(graph: ir.Graph) -> Iterator[Pair]:
 def encoding_of(dequantize: ir.Node) -> Encoding:
     """Return the encoding that a DequantizeLinear node holds.
 
-    Symmetric is what has a zero point of 0 and a signed type; int8 constants count as narrow, since ±127 is the
-    convention for weights. A scale of shape [1] counts as per tensor.
+    Symmetric is what has a zero point of 0 and a signed type; symmetric int8 constants count as narrow, since ±127
+    is the convention for weights. A scale of shape [1] counts as per tensor.
     """
     integers = dequantize.inputs[0]
     scale = _constant(dequantize, 1, "scale").astype(np.float32)
@@ -88,7 +88,7 @@ def encoding_of(dequantize: ir.Node) -> Encoding:
     if scale.shape == (1,):
         scale, zero_point = scale.reshape(()), zero_point.reshape(())
     is_symmetric = dtype != "uint8" and not np.any(zero_point)
-    is_weight = integers is not None and _is_constant_rooted(integers) and dtype == "int8"
+    is_weight = is_symmetric and integers is not None and _is_constant_rooted(integers) and dtype == "int8"
     axis = None if scale.ndim == 0 else _axis_of(dequantize)
     return Encoding(scale, zero_point, Scheme(_TYPES[dtype], symmetric=is_symmetric, axis=axis, narrow=is_weight))
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from quantlab.affine import SMALLEST_SCALE
 from quantlab.errors import DataError, EngineMissing, ModelError
 from quantlab.graph.model import Model
 
 try:
+    import torch
     from torch import Tensor, nn
 except ModuleNotFoundError as error:
     raise EngineMissing(
@@ -66,6 +68,18 @@ class GraphModule(nn.Module):
             else:
                 self.constants.add(name, tensor)
         self._host = {slot: torch_tensor(tensors[name]) for slot, name in self._program.host_constants.items()}
+
+    @property
+    def scales(self) -> Mapping[str, nn.Parameter]:
+        """The scales that learn, by their ONNX name; a shared encoding is one parameter."""
+        by_name = self.parameters_by_name
+        return {name: by_name[name] for name in self._scales}
+
+    def keep_scales_positive(self) -> None:
+        """Raise scales that an optimizer step made too small to the smallest one allowed; call it after each step."""
+        with torch.no_grad():
+            for scale in self.scales.values():
+                scale.clamp_min_(SMALLEST_SCALE)
 
     @property
     def parameters_by_name(self) -> Mapping[str, nn.Parameter]:

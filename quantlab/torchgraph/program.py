@@ -17,9 +17,15 @@ from quantlab.errors import ModelError
 from quantlab.graph.model import Model
 from quantlab.torchgraph.calls import Call, calls_of
 from quantlab.torchgraph.constants import constants
+from quantlab.torchgraph.pairs import with_gradients
 
-# A shape or a list of axes is not longer; a longer constant is data.
-_LONGEST_NUMBERS = 64
+# The longest constants, by type, that say how to compute (shapes, axes, factors); all others are data.
+_LONGEST_NUMBERS = {
+    ir.DataType.INT64: 64,
+    ir.DataType.INT32: 64,
+    ir.DataType.BOOL: 64,
+    ir.DataType.FLOAT: 4,
+}
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -81,7 +87,7 @@ def program_of(model: Model, trained: Collection[str]) -> Program:
         ModelError: see `calls_of`.
     """
     builder = _Builder(model, trained)
-    for call in calls_of(model).values():
+    for call in with_gradients(calls_of(model)):
         builder.add(call)
     return builder.finished()
 
@@ -158,7 +164,9 @@ class _Builder:
 
     def _is_number(self, value: ir.Value) -> bool:
         tensor = self._constants.get(value.name or "")
-        return tensor is not None and value.name not in self._trained and tensor.size <= _LONGEST_NUMBERS
+        if tensor is None or value.name in self._trained:
+            return False
+        return tensor.size <= _LONGEST_NUMBERS.get(tensor.dtype, 0)
 
 
 def _is_index(tensor: ir.TensorProtocol) -> bool:
