@@ -1,23 +1,26 @@
 """Model + engine + batches → statistics of named tensors, in one streaming pass.
 
 Never more than one part of one batch of activations is in memory: the tapped session splits a batch to stay under
-the cap. What is collected knows nothing of INT8, so one pass serves every calibrator, target and bit width.
+the cap; an engine that counts by itself, as on a GPU, keeps one tensor at a time and copies none. What is collected
+knows nothing of INT8, so one pass serves every calibrator, target and bit width.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from quantlab.data.batch import Batch, Batches
-from quantlab.engines.engine import Engine
+from quantlab.engines.engine import CountingSession, CountsItself, Engine
 from quantlab.engines.parts import DEFAULT_MEMORY_CAP_BYTES, TappedModel
 from quantlab.errors import CalibrationError, PlanError
 from quantlab.graph.model import Model
 from quantlab.plan import Plan
 from quantlab.stats.count import TensorCounter
 from quantlab.stats.table import Statistics
+from quantlab.stats.tensor import TensorStatistics
 
 _logger = logging.getLogger(__name__)
 
@@ -29,7 +32,7 @@ class CollectSettings:
     """How to collect; none of it changes what is counted.
 
     Attributes:
-        memory_cap_bytes: the most bytes of tapped activations held at once.
+        memory_cap_bytes: the most bytes of tapped activations held at once, where they are copied to be counted.
         on_progress: called with the number of samples just counted.
         on_partial: called after every batch with a function that returns the statistics so far, so that a caller
             can save them from time to time and resume later.
@@ -47,18 +50,23 @@ class _Collection:
     counters: dict[str, TensorCounter]
     samples: int = 0
     before: Statistics | None = field(default=None)
+    counted: dict[str, TensorStatistics] = field(default_factory=dict)
 
-    def add(self, tapped: TappedModel, batch: Batch) -> None:
+    def add(self, tapped: TappedModel | CountingSession, batch: Batch) -> None:
         where = f"samples {batch.first}..{batch.first + batch.size - 1}"
         for name in self.counters.keys() & batch.feeds.keys():
             self.counters[name].add(batch.feeds[name], batch=where)
-        for part in tapped.run(batch.feeds):
-            for name, array in part.items():
-                self.counters[name].add(array, batch=where)
+        if isinstance(tapped, TappedModel):
+            for part in tapped.run(batch.feeds):
+                for name, array in part.items():
+                    self.counters[name].add(array, batch=where)
+        else:
+            for name, seen in tapped.count(batch.feeds, batch=where).items():
+                self.counted[name] = self.counted[name].merge(seen) if name in self.counted else seen
         self.samples += batch.size
 
     def statistics(self) -> Statistics:
-        tensors = {name: counter.statistics() for name, counter in self.counters.items()}
+        tensors = {name: counter.statistics() for name, counter in self.counters.items()} | self.counted
         collected = Statistics(tensors, self.samples)
         return collected if self.before is None else self.before.merge(collected)
 
@@ -100,7 +108,7 @@ def collect(
     collection = _Collection({name: TensorCounter(name) for name in tensors}, before=resume)
     inputs = {spec.name for spec in model.inputs}
     taps = [name for name in tensors if name not in inputs]
-    with TappedModel(engine, model, taps, memory_cap_bytes=settings.memory_cap_bytes) as tapped:
+    with _opened(engine, model, taps, settings) as tapped:
         for batch in remaining:
             collection.add(tapped, batch)
             if settings.on_progress:
@@ -114,6 +122,14 @@ def collect(
         )
     _logger.info("collected %d tensors over %d samples", len(tensors), statistics.samples)
     return statistics
+
+
+def _opened(
+    engine: Engine, model: Model, taps: Sequence[str], settings: CollectSettings
+) -> AbstractContextManager[TappedModel | CountingSession]:
+    if isinstance(engine, CountsItself):
+        return engine.open_counting(model, taps)
+    return TappedModel(engine, model, taps, memory_cap_bytes=settings.memory_cap_bytes)
 
 
 def _check_names(model: Model, tensors: Sequence[str], resume: Statistics | None) -> None:

@@ -8,14 +8,18 @@ from typing import Any
 
 from quantlab.engines.engine import Engine, Session
 from quantlab.engines.onnxruntime import OnnxRuntime
+from quantlab.engines.torch import Torch
 from quantlab.errors import EngineMissing, RecipeError
 
-__all__ = ["ENGINES", "Engine", "OnnxRuntime", "Session", "available_engines", "engine_named"]
+__all__ = ["ENGINES", "Engine", "OnnxRuntime", "Session", "Torch", "available_engines", "engine_named"]
 
-ENGINES: dict[str, Callable[..., Engine]] = {"onnxruntime": OnnxRuntime}
+ENGINES: dict[str, Callable[..., Engine]] = {"onnxruntime": OnnxRuntime, "torch": Torch}
 
 # What each engine needs: the package it imports, and the command that installs it.
-_PACKAGES: Mapping[str, tuple[str, str]] = {"onnxruntime": ("onnxruntime", "pip install onnxruntime")}
+_PACKAGES: Mapping[str, tuple[str, str]] = {
+    "onnxruntime": ("onnxruntime", "pip install onnxruntime"),
+    "torch": ("torch", "pip install 'quantlab[torch]'"),
+}
 
 
 def available_engines() -> tuple[str, ...]:

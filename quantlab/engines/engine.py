@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from quantlab.data.batch import Array, Feeds, InputSpec
 from quantlab.errors import DataError, EngineError
 from quantlab.graph.model import Model
+from quantlab.stats.tensor import TensorStatistics
 
 
 class Session(ABC):
@@ -84,6 +86,27 @@ class Engine(Protocol):
 
     def describe(self) -> dict[str, str]:
         """Return name, version and settings, for reports."""
+
+
+class CountingSession(Protocol):
+    """A loaded model whose tapped tensors are counted, not returned."""
+
+    def count(self, feeds: Feeds, *, batch: str) -> Mapping[str, TensorStatistics]:
+        """Return the statistics of every tapped tensor for one batch, which errors call `batch`.
+
+        Raises:
+            DataError: a feed is missing, unknown, or of a wrong dtype or shape.
+            CalibrationError: a value is NaN or infinite.
+            EngineError: the runtime failed.
+        """
+
+
+@runtime_checkable
+class CountsItself(Protocol):
+    """An engine that counts tapped tensors where they lie, such as on a GPU; `collect` then copies none of them."""
+
+    def open_counting(self, model: Model, taps: Sequence[str]) -> AbstractContextManager[CountingSession]:
+        """Load a model; `taps` are names of inner tensors, and as for `Engine.open` else."""
 
 
 def check_feeds(feeds: Feeds, inputs: Sequence[InputSpec]) -> None:

@@ -7,7 +7,7 @@ than the widest place of the network.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from quantlab.affine import SMALLEST_SCALE
@@ -119,6 +119,32 @@ class GraphModule(nn.Module):
                 if slot not in kept:
                     values[slot] = None
         return {name: values[slot] for name, slot in wanted.items()}
+
+    def visit(self, feeds: Mapping[str, Tensor], taps: Sequence[str], on_tap: Callable[[str, Tensor], None]) -> None:
+        """Compute the graph for the sake of inner tensors, none of which need be kept.
+
+        Args:
+            feeds: by input name, on the module's device.
+            taps: names of tensors that are fed or that nodes compute.
+            on_tap: called with the name and value of each of them as soon as it is there.
+
+        Raises:
+            DataError, ModelError, EngineError: as `run`.
+        """
+        names = {self._slot_of(tap): tap for tap in taps}
+        values = self._start(feeds)
+
+        def show(slots: Iterable[int | None]) -> None:
+            for slot in slots:
+                if slot in names:
+                    on_tap(names[slot], values[slot])
+
+        show(self._program.slots[name] for name in self.inputs)
+        for step in self._program.steps:
+            compute(step, values)
+            show(step.outputs)
+            for slot in step.dead:
+                values[slot] = None
 
     def _named(self, feeds: Sequence[Tensor | Mapping[str, Tensor]]) -> Mapping[str, Tensor]:
         if len(feeds) == 1 and isinstance(feeds[0], Mapping):
