@@ -22,6 +22,7 @@ from quantlab.graph.model import Model
 
 _NOT_ONNX = "this is no ONNX model, or a damaged one; check that the file was copied whole, or export it again"
 _SMALL_BYTES = 1000
+PROTOBUF_LIMIT_BYTES = 2**31 - 1
 
 
 def load(source: str | os.PathLike[str] | bytes) -> Model:
@@ -43,6 +44,11 @@ def load(source: str | os.PathLike[str] | bytes) -> Model:
 
 def _read(path: Path) -> bytes:
     try:
+        size = path.stat().st_size
+        if size > PROTOBUF_LIMIT_BYTES:
+            raise ModelError(
+                f"{path}: it has {size / 1e9:.1f} GB, and protobuf ends at 2 GB; export it with external data"
+            )
         return path.read_bytes()
     except OSError as error:
         reason = "there is no such file" if isinstance(error, FileNotFoundError) else str(error.strerror or error)

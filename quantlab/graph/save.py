@@ -14,9 +14,9 @@ import onnx_ir as ir
 from google.protobuf.message import EncodeError  # type: ignore[import-untyped]
 
 from quantlab.errors import ModelError
+from quantlab.graph.load import PROTOBUF_LIMIT_BYTES
 from quantlab.graph.model import Model
 
-PROTOBUF_LIMIT_BYTES = 2**31 - 1
 # What node descriptions may take besides the weights.
 _HEADROOM_BYTES = 64 * 2**20
 

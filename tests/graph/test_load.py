@@ -75,6 +75,14 @@ def test_content_that_is_no_model_is_refused_in_one_line(tmp_path, content, mess
     assert "\n" not in str(caught.value)
 
 
+def test_a_file_beyond_the_limit_of_protobuf_is_refused_before_it_is_read(tmp_path):
+    path = tmp_path / "huge.onnx"
+    with path.open("wb") as file:
+        file.truncate(2**31 + 1)  # takes no space on disk
+    with pytest.raises(ModelError, match="external data"):
+        load(path)
+
+
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     with pytest.raises(ModelError, match="no such file"):
         load(tmp_path / "nowhere.onnx")

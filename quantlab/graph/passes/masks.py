@@ -55,7 +55,7 @@ def open_scores(scores: ir.Value | None) -> Mask | None:
     array = mask_array(scores)
     node = scores.producer() if scores is not None else None
     if array is not None:
-        return np.isfinite(array) if array.dtype.kind == "f" else np.ones((), np.bool_)
+        return np.isfinite(array)
     if node is None or is_op(node, *_PRODUCTS):
         return None if node is None else np.ones((), np.bool_)
     if is_op(node, "Where"):

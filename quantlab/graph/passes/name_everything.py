@@ -22,17 +22,18 @@ def name_everything(model: ir.Model) -> tuple[str, ...]:
     return (f"{len(renamed)} nodes shared a name with another and were renamed: {listing(renamed)}",)
 
 
-def _name_nodes(graph: ir.Graph, taken: set[str]) -> list[str]:
+def _name_nodes(graph: ir.Graph, avoided: set[str]) -> list[str]:
     """Name the nodes that need it, and return the new names of those that had one."""
-    kept: set[ir.Node] = set()
+    taken: set[str] = set()
+    unnamed: list[ir.Node] = []
     for node in graph:
         if node.name and node.name not in taken:
             taken.add(node.name)
-            kept.add(node)
+        else:
+            unnamed.append(node)
+    taken |= avoided
     renamed: list[str] = []
-    for node in graph:
-        if node in kept:
-            continue
+    for node in unnamed:
         output = next((value.name for value in node.outputs if value.name), "")
         had_name = bool(node.name)
         node.name = _unique(node.name or f"{node.op_type}_{output}", taken)
@@ -40,20 +41,16 @@ def _name_nodes(graph: ir.Graph, taken: set[str]) -> list[str]:
     return renamed
 
 
-def _name_values(graph: ir.Graph, taken: set[str]) -> None:
+def _name_values(graph: ir.Graph, avoided: set[str]) -> None:
+    """Name the values that need it; the loader saw to it that no two of them share a name."""
     interface = [*graph.inputs, *graph.outputs, *graph.initializers.values()]
     values = [*interface, *(value for node in graph for value in node.outputs)]
-    seen: set[ir.Value] = set()
+    taken = avoided | {value.name for value in values if value.name}
     for value in values:
         # An output that is left out has no name and must not get one.
-        if value in seen or not (value.name or value.uses()):
-            continue
-        seen.add(value)
-        if value.name and value.name not in taken:
-            taken.add(value.name)
-            continue
-        node = value.producer()
-        value.name = _unique(value.name or (f"{node.op_type}_output" if node else "value"), taken)
+        if not value.name and value.uses():
+            node = value.producer()
+            value.name = _unique(f"{node.op_type}_output" if node else "value", taken)
 
 
 def _unique(wanted: str, taken: set[str]) -> str:

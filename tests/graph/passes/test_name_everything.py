@@ -41,6 +41,15 @@ def test_the_model_that_was_given_keeps_its_names():
     assert not any(names(model))
 
 
+def test_a_name_that_a_subgraph_has_too_stays():
+    model = parsed("""g (float[N,4] x, bool c) => (float[N,4] y) { [one] a = Relu(x)  [two] y = If(c) <
+    then_branch = t () => (float[N,4] y) { [one] y = Neg(a) },
+    else_branch = e () => (float[N,4] y) { y = Abs(a) }> }""")
+    after = prepare(model)
+    assert names(after) == ["one", "two"]
+    assert after.outputs == ("y",)
+
+
 def test_outputs_that_are_left_out_stay_left_out():
     model = parsed("g (float[N,2,4,4] x) => (float[N,2,2,2] y) { y, = MaxPool<kernel_shape=[2,2], strides=[2,2]>(x) }")
     assert [value.name for value in prepared(model).graph.node(0).outputs if value.name] == ["y"]
