@@ -21,7 +21,7 @@ import onnx_ir as ir
 from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
 from quantlab.errors import EngineMissing, ModelError
-from quantlab.graph.load import checked
+from quantlab.graph.load import checked, first_line
 from quantlab.graph.model import Model
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class _Call:
         except Exception as error:  # the user's code may raise anything
             raise ModelError(
                 f"{type(self.module).__name__}: it fails on the example inputs ({type(error).__name__}: "
-                f"{_first_line(error)}); give inputs that it takes"
+                f"{first_line(error)}); give inputs that it takes"
             ) from error
 
     def is_batch_of_one(self) -> bool:
@@ -244,7 +244,7 @@ def _why_not_exported(call: _Call, error: BaseException) -> str:
             where = _line_of(found[1], call)
             return f"operator {found[1]} has no ONNX form{where}; replace it, or register one with torch.onnx"
     where = _last_line(str(chain[-1]))
-    return f"torch cannot export it{where} ({_first_line(chain[-1])}); rewrite that part, or export it to ONNX yourself"
+    return f"torch cannot export it{where} ({first_line(chain[-1])}); rewrite that part, or export it to ONNX yourself"
 
 
 def _line_of(operator: str, call: _Call) -> str:
@@ -280,7 +280,3 @@ def _own(model: ir.Model, opset: int) -> ir.Model:
             if tensor is not None:
                 value.const_value = ir.Tensor(np.array(tensor.numpy()), dtype=tensor.dtype, name=value.name)
     return checked(model)
-
-
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

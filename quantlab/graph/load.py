@@ -11,6 +11,7 @@ from pathlib import Path
 
 import onnx
 import onnx.checker
+import onnx.shape_inference
 import onnx.version_converter
 import onnx_ir as ir
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
@@ -19,6 +20,7 @@ from onnx_ir.passes.common import CheckerPass, InlinePass
 from quantlab.errors import ModelError
 from quantlab.graph.external import map_external_data
 from quantlab.graph.model import Model
+from quantlab.graph.quiet import without_logs_of
 
 _NOT_ONNX = "this is no ONNX model, or a damaged one; check that the file was copied whole, or export it again"
 _SMALL_BYTES = 1000
@@ -65,7 +67,9 @@ def _parse(data: bytes, where: str, folder: Path | None) -> ir.Model:
     if not proto.ir_version or not proto.HasField("graph"):
         raise ModelError(f"{where}: {_NOT_ONNX}")
     try:
-        model: ir.Model = ir.from_proto(proto)
+        # What onnx-ir warns about, the checks below refuse.
+        with without_logs_of("onnx_ir"):
+            model: ir.Model = ir.from_proto(proto)
         map_external_data(model, folder)
         return checked(model)
     except ModelError as error:
@@ -94,11 +98,24 @@ def checked(model: ir.Model) -> ir.Model:
     for value in fed:
         if value.type is not None and not isinstance(value.type, ir.TensorType):
             raise ModelError(f"input {value.name!r} is no tensor but {value.type}; only tensors can be fed")
+    _check_tensors(model)
     try:
         CheckerPass()(model)
     except onnx.checker.ValidationError as error:
-        raise ModelError(f"the graph is not valid ONNX ({_first_line(error)}); export it again") from error
+        raise ModelError(f"the graph is not valid ONNX ({first_line(error)}); export it again") from error
     return model
+
+
+def _check_tensors(model: ir.Model) -> None:
+    """Check that every weight has as many bytes as its shape needs; nothing else looks at them before they are used."""
+    for value in (value for graph in model.graphs() for value in graph.initializers.values()):
+        try:
+            if value.const_value is not None:
+                value.const_value.numpy()
+        except (ValueError, TypeError) as error:
+            raise ModelError(
+                f"tensor {value.name!r} is damaged ({first_line(error)}); export the model again"
+            ) from error
 
 
 def converted(model: ir.Model, opset: int) -> ir.Graph:
@@ -113,21 +130,8 @@ def converted(model: ir.Model, opset: int) -> ir.Graph:
     Raises:
         ModelError: the converter does not know an operator or cannot convert it; the message names it.
     """
-    stripped = model.clone()
-    graph = stripped.graph
-    count = len(graph.inputs)
-    weights = {name: value.const_value for name, value in graph.initializers.items()}
-    for name, value in list(graph.initializers.items()):
-        tensor = weights[name]
-        if tensor is None:
-            continue
-        value.shape, value.dtype = ir.Shape(tensor.shape.numpy()), tensor.dtype
-        if not value.is_graph_input():
-            graph.inputs.append(value)
-        # Small ones stay: the converter reads axes, scales and limits from them.
-        if tensor.nbytes > _SMALL_BYTES:
-            del graph.initializers[name]
-    proto = ir.to_proto(stripped)
+    weights = {name: value.const_value for name, value in model.graph.initializers.items()}
+    proto = _without_weights(model)
     try:
         result: ir.Model = ir.from_proto(onnx.version_converter.convert_version(proto, opset))
     except (RuntimeError, ValueError) as error:
@@ -139,9 +143,43 @@ def converted(model: ir.Model, opset: int) -> ir.Graph:
         if value.name in weights:
             value.const_value = weights[value.name]
             result.graph.register_initializer(value)
-    while len(result.graph.inputs) > count:
+    while len(result.graph.inputs) > len(model.graph.inputs):
         result.graph.inputs.pop()
     return result.graph
+
+
+def inferred(model: ir.Model) -> ir.Graph:
+    """Return the model's graph without weights, with the types and shapes that onnx's inference finds.
+
+    Args:
+        model: the model; it is not changed.
+
+    Raises:
+        ModelError: types or shapes contradict each other; the message says which.
+    """
+    proto = _without_weights(model)
+    try:
+        return ir.from_proto(onnx.shape_inference.infer_shapes(proto, data_prop=True)).graph
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise ModelError(f"types and shapes contradict each other ({first_line(error)})") from error
+
+
+def _without_weights(model: ir.Model) -> onnx.ModelProto:
+    """Return the model as protobuf whose large weights are inputs, so that it is small whatever they weigh."""
+    stripped = model.clone()
+    graph = stripped.graph
+    for name, value in list(graph.initializers.items()):
+        tensor = value.const_value
+        if tensor is None:
+            continue
+        value.shape, value.dtype = ir.Shape(tensor.shape.numpy()), tensor.dtype
+        if not value.is_graph_input():
+            graph.inputs.append(value)
+        # Small ones stay: axes, scales and limits are read from them.
+        if tensor.nbytes > _SMALL_BYTES:
+            del graph.initializers[name]
+    with without_logs_of("onnx_ir"):
+        return ir.to_proto(stripped)
 
 
 def _culprit(proto: onnx.ModelProto, opset: int, error: BaseException) -> str:
@@ -150,8 +188,8 @@ def _culprit(proto: onnx.ModelProto, opset: int, error: BaseException) -> str:
         try:
             onnx.version_converter.convert_version(_alone(node, proto), opset)
         except (RuntimeError, ValueError) as reason:
-            return f"{node.op_type} {node.name or node.output[0]!r} ({_first_line(reason)})"
-    return _first_line(error)
+            return f"{node.op_type} {node.name or node.output[0]!r} ({first_line(reason)})"
+    return first_line(error)
 
 
 def _alone(node: onnx.NodeProto, proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -172,8 +210,9 @@ def _deepest(error: BaseException) -> str:
     """Return what the innermost of chained errors says, in one line."""
     while error.__cause__ is not None:
         error = error.__cause__
-    return _first_line(error)
+    return first_line(error)
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, or its kind where it says nothing."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -16,6 +16,7 @@ from google.protobuf.message import EncodeError  # type: ignore[import-untyped]
 from quantlab.errors import ModelError
 from quantlab.graph.load import PROTOBUF_LIMIT_BYTES
 from quantlab.graph.model import Model
+from quantlab.graph.quiet import without_logs_of
 
 # What node descriptions may take besides the weights.
 _HEADROOM_BYTES = 64 * 2**20
@@ -33,7 +34,9 @@ def to_bytes(model: Model) -> bytes:
             "save it to a path, which puts the weights in a file of their own"
         )
     try:
-        data: bytes = ir.to_proto(model.ir_model).SerializeToString(deterministic=True)
+        # It warns about values of operators that it does not know; they are written without a type, as they came.
+        with without_logs_of("onnx_ir"):
+            data: bytes = ir.to_proto(model.ir_model).SerializeToString(deterministic=True)
     except (ir.serde.SerdeError, EncodeError, ValueError) as error:
         raise ModelError(f"{model.name}: the graph cannot be written as ONNX ({error})") from error
     return data
@@ -74,7 +77,8 @@ def needs_external_data(model: Model) -> bool:
 
 def _write_with_data(model: Model, path: Path) -> None:
     try:
-        ir.save(model.clone().ir_model, path, external_data=f"{path.name}.data")
+        with without_logs_of("onnx_ir"):
+            ir.save(model.clone().ir_model, path, external_data=f"{path.name}.data")
     except (ir.serde.SerdeError, EncodeError, ValueError) as error:
         raise ModelError(f"{model.name}: the graph cannot be written as ONNX ({error})") from error
 

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnx.numpy_helper
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from quantlab.errors import ModelError
 from quantlab.graph.load import load
@@ -106,6 +109,24 @@ def test_a_graph_that_cannot_be_run_is_refused_with_the_reason(graph, message):
     with pytest.raises(ModelError, match=message) as caught:
         load(data)
     assert "\n" not in str(caught.value)
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_damaged_bytes_never_end_in_another_error(data):
+    content = bytearray(onnx.parser.parse_model(TINY).SerializeToString())
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(ModelError):
+        load(bytes(content[: data.draw(st.integers(0, len(content)))]))
+
+
+def test_a_weight_with_too_few_bytes_is_named():
+    proto = onnx.parser.parse_model(TINY)
+    proto.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(np.ones(4, np.float32), "w"))
+    proto.graph.initializer[0].dims[0] = 5
+    with pytest.raises(ModelError, match="tensor 'w' is damaged"):
+        load(proto.SerializeToString())
 
 
 def test_nodes_out_of_order_are_put_in_order():

@@ -68,6 +68,9 @@ def test_a_prepared_network_computes_the_same_under_unique_names(steps, opset, s
     assert all(names)
     assert len(set(names)) == len(names)
     assert not {"Dropout", "Constant"} & set(ops(after))
+    given = {value.name for node in model.graph for value in node.outputs}
+    kept = [node for node in after.graph if node.op_type in ("Relu", "Sigmoid", "Add", "Mul", "Softmax", "Flatten")]
+    assert {value.name for node in kept for value in node.outputs} <= given
     biases = [node.inputs[2] for node in after.graph if node.op_type.startswith("Conv") and len(node.inputs) > 2]
     assert len(set(biases)) == len(biases)
 

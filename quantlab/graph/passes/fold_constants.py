@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import math
 
 import onnx_ir as ir
 
 from quantlab.graph.passes.queries import is_op
+from quantlab.graph.quiet import without_logs_of
 
 # A result may be this large, or as large as the constants that it replaces.
 _LIMIT_ELEMENTS = 2**20
@@ -30,23 +30,23 @@ def fold_constants(model: ir.Model) -> tuple[str, ...]:
         # onnxscript keeps these for the sake of size; small ones, such as the shape of an Expand, may go.
         return True if is_op(node, "ConstantOfShape") else None
 
-    folding = logging.getLogger("onnxscript.optimizer._constant_folding")
-    level = folding.level
-    # It warns about each operator that it has no evaluator for; that is no trouble of the user's.
-    folding.setLevel(logging.ERROR)
+    notes: tuple[str, ...] = ()
     try:
-        optimizer.fold_constants(
-            model,
-            onnx_shape_inference=True,
-            input_size_limit=_ANY_SIZE,
-            output_size_limit=_LIMIT_ELEMENTS,
-            should_fold=should_fold,
-        )
-    finally:
-        folding.setLevel(level)
+        # It warns about each operator that it has no evaluator for; that is no trouble of the user's.
+        with without_logs_of("onnxscript"):
+            optimizer.fold_constants(
+                model,
+                onnx_shape_inference=True,
+                input_size_limit=_ANY_SIZE,
+                output_size_limit=_LIMIT_ELEMENTS,
+                should_fold=should_fold,
+            )
+    except RuntimeError as error:
+        # It works node by node, so that what is folded so far stays right.
+        notes = (f"constants after one node were not folded: {error}",)
     for value in [*graph.initializers.values(), *(value for node in graph for value in node.outputs)]:
         value.metadata_props.pop(optimizer.FOLDED_FROM_KEY, None)
-    return ()
+    return notes
 
 
 def _grows(node: ir.Node) -> bool:

@@ -1,18 +1,62 @@
-"""Fill in the type and shape of every value, as far as ONNX's inference knows the operators."""
+"""Fill in the type and shape of every value, as far as ONNX's inference and the file know them.
+
+What inference finds wins over what the file says, which may be stale, as when somebody edited the batch of a model;
+the file fills in what inference does not find, as behind an operator of another domain.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import onnx_ir as ir
-from onnx_ir.passes.common import ShapeInferencePass
+
+from quantlab.errors import ModelError
+from quantlab.graph.load import inferred
+from quantlab.graph.passes.queries import listing
+
+_Dimension = int | ir.SymbolicDim
 
 
 def infer_shapes(model: ir.Model) -> tuple[str, ...]:
     """Infer types and shapes; symbols such as the batch stay symbols."""
-    # Not strict: an operator of another domain leaves its outputs unknown instead of ending the inference.
-    ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(model)
-    return ()
+    written = {value: value.shape for value in _inner_values(model.graph) if value.shape is not None}
+    for value in written:
+        value.shape = None
+    try:
+        _take_over(model.graph, inferred(model))
+        stale = [repr(value.name) for value, shape in written.items() if _merge(value, shape)]
+        if written:
+            _take_over(model.graph, inferred(model))
+    except ModelError as error:
+        return (f"shapes are known only as far as the file says: {error}",)
+    if not stale:
+        return ()
+    return (f"the shapes that the file gives to {len(stale)} tensors contradict its graph: {listing(stale)}",)
+
+
+def _inner_values(graph: ir.Graph) -> Iterator[ir.Value]:
+    return (value for node in graph for value in node.outputs if not value.is_graph_output())
+
+
+def _take_over(graph: ir.Graph, found: ir.Graph) -> None:
+    by_name = ir.convenience.create_value_mapping(found)
+    for value in (value for node in graph for value in node.outputs if value.name in by_name):
+        known = by_name[value.name or ""]
+        value.type = known.type or value.type
+        value.shape = known.shape if known.shape is not None else value.shape
+
+
+def _merge(value: ir.Value, written: ir.Shape) -> bool:
+    """Fill what inference left open from the file, and return whether the two contradict each other."""
+    found = value.shape
+    if found is None:
+        value.shape = written
+        return False
+    if len(found) != len(written):
+        return True
+    pairs = list(zip(found, written, strict=True))
+    value.shape = ir.Shape([old if _is_blank(new) else new for new, old in pairs])
+    return any(isinstance(new, int) and isinstance(old, int) and new != old for new, old in pairs)
 
 
 def fill_shapes(model: ir.Model, shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:
@@ -44,7 +88,7 @@ def fill_shapes(model: ir.Model, shapes: Mapping[str, tuple[int, ...]]) -> tuple
     return (*infer_shapes(model), f"the shapes of {filled} tensors could not be inferred and were taken from a run")
 
 
-def _dimension(axis: int, size: int, batch: ir.SymbolicDim | None, *, is_fixed: bool) -> int | ir.SymbolicDim | None:
+def _dimension(axis: int, size: int, batch: ir.SymbolicDim | None, *, is_fixed: bool) -> _Dimension | None:
     if axis == 0 and batch is not None:
         return batch
     return size if is_fixed else None
@@ -62,7 +106,7 @@ def _is_known(shape: ir.Shape | None) -> bool:
     return shape is not None and not any(_is_blank(dimension) for dimension in shape)
 
 
-def _is_blank(dimension: int | ir.SymbolicDim | None) -> bool:
+def _is_blank(dimension: _Dimension | None) -> bool:
     # onnx's inference names dimensions that it knows nothing about unk__0, unk__1, ...
     if dimension is None:
         return True

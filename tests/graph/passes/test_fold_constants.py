@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from onnxscript import optimizer
 
 from quantlab.graph.prepare import prepare
 from tests.graph.models import ops, parsed, prepared, weight
@@ -71,6 +72,26 @@ def test_random_numbers_and_quantized_weights_are_not_folded():
 def test_an_operator_of_another_domain_on_constants_survives():
     model = parsed("g (float[4] x) => (float[4] y) <float[4] w = {1, 2, 3, 4}> { t = own.Mystery(w)  y = Add(x, t) }")
     assert ops(prepare(model)) == ["Mystery", "Add"]
+
+
+def test_a_branch_on_a_constant_is_chosen_once():
+    model = parsed(
+        """g (float[N,4] x) => (float[N,4] y) <bool c = {1}> { a = Relu(x)  y = If(c) <
+        then_branch = t () => (float[N,4] p) { q = Neg(a)  p = Abs(q) },
+        else_branch = e () => (float[N,4] p) { p = Sqrt(a) }> }"""
+    )
+    after = prepared(model)
+    assert ops(after) == ["Relu", "Neg", "Abs"]
+    assert after.outputs == ("y",)
+
+
+def test_a_failure_of_the_folding_is_told_and_the_model_still_runs(monkeypatch):
+    def fail(*args, **kwargs):
+        raise RuntimeError("Error during constant folding for node 'n'")
+
+    monkeypatch.setattr(optimizer, "fold_constants", fail)
+    after = prepared(parsed("g (float[N,4] x) => (float[N,4] y) { y = Relu(x) }"))
+    assert after.notes == ("constants after one node were not folded: Error during constant folding for node 'n'",)
 
 
 def test_a_small_constant_of_shape_is_folded():

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from quantlab.errors import ModelError
+from quantlab.graph.passes import infer_shapes as module
 from quantlab.graph.prepare import prepare
 from tests.graph.models import parsed, prepared
 
@@ -9,6 +11,37 @@ from tests.graph.models import parsed, prepared
 def shape_of(model, name):
     value = next(v for node in model.graph for v in node.outputs if v.name == name)
     return None if value.shape is None else [d if isinstance(d, int) else d.value for d in value.shape]
+
+
+def test_shapes_in_the_file_that_contradict_the_graph_are_inferred_anew():
+    model = parsed(
+        """g (float[N,3,8,8] x) => (float[N,3,8,8] y) <float[N,3,9,9] t> { t = Relu(x)  y = Neg(t) }""",
+    )
+    after = prepared(model)
+    assert shape_of(after, "t") == ["N", 3, 8, 8]
+    assert after.notes == ("the shapes that the file gives to 1 tensors contradict its graph: 't'",)
+
+
+def test_shapes_in_the_file_fill_what_inference_does_not_find():
+    model = parsed(
+        """g (float[N,3,8] x) => (float[N,24] y) <float[N,3,8] u> { t = Relu(x)  u = own.Mystery(t)  v = Neg(u)
+        y = Flatten(v) }"""
+    )
+    after = prepare(model)
+    assert shape_of(after, "u") == ["N", 3, 8]
+    assert shape_of(after, "v") == ["N", 3, 8]
+    assert after.notes == ()
+
+
+def test_inference_that_fails_is_told(monkeypatch):
+    def fail(model):
+        raise ModelError("types and shapes contradict each other (here)")
+
+    monkeypatch.setattr(module, "inferred", fail)
+    after = prepare(parsed("g (float[N,3] x) => (float[N,3] y) { t = Neg(x)  y = Relu(t) }"))
+    assert after.notes == (
+        "shapes are known only as far as the file says: types and shapes contradict each other (here)",
+    )
 
 
 CUSTOM = """g (float[N,3,8,8] x) => (float[N,3,8,8] y) { t = Relu(x)  u = own.Mystery(t)  v = Neg(u)  y = Relu(v) }"""
