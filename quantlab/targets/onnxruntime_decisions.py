@@ -1,8 +1,8 @@
 """Decides which nodes of a model run in integers on ONNX Runtime, and says of every other node why it does not.
 
 All nodes that may run in integers start as integer ones. A node that pays only between integers (an addition, a pool,
-a depthwise convolution, a tiny product) is then taken back when nothing that it reads is made in integers, or nothing
-that reads it runs in integers; that is repeated until nothing changes, so that a chain of float neighbours
+a depthwise convolution, a tiny product) is then taken back when no more than half of what it reads is rounded anyway,
+or nothing that reads it runs in integers; that is repeated until nothing changes, so that a chain of float neighbours
 collapses from its ends. The result does not depend on the order.
 """
 
@@ -98,9 +98,24 @@ class Decisions:
                     is_settled = False
 
     def _lack(self, node: ir.Node) -> str | None:
-        inputs = [node.inputs[index] for index in kernels.data_inputs(node)]
-        if not any(value is not None and self.maker_of(value) is not None for value in inputs):
-            return "what it reads is float"
+        rounded, floating = 0, 0
+        for index in kernels.data_inputs(node):
+            value = node.inputs[index]
+            size = ask.size_of_sample(value) or 1
+            if value is not None and self._is_rounded_anyway(value, node):
+                rounded += size
+            else:
+                floating += size
+        if rounded <= floating:
+            return "too much of what it reads is float" if rounded else "what it reads is float"
         if kernels.shrinks(node) or self.has_integer_reader(node):
             return None
         return "nothing that reads it runs in integers"
+
+    def _is_rounded_anyway(self, value: ir.Value, reader: ir.Node) -> bool:
+        """Whether an integer node makes a value, or an always paying product reads what a join or move reads too."""
+        if self.maker_of(value) is not None:
+            return True
+        return kernels.kind_of(reader) != "product" and any(
+            self.reads(use.node, use.idx) and use.node not in self._conditions for use in value.uses()
+        )

@@ -379,10 +379,16 @@ def test_a_gemm_that_scales_or_turns_its_operands_stays_float(attribute: str) ->
 
 
 def test_a_layer_kept_float_is_fenced_where_ort_would_round_its_weight_by_itself() -> None:
+    plan = place("residual_identity", "conv1")
+    assert why_float(plan, "conv1") == "Kept float on request (conv1)."
+    assert "w1" not in plan.by_tensor
+    assert plan.fences == ("a1",)
+
+
+def test_a_sum_of_which_one_half_is_float_stays_float() -> None:
     plan = place("residual_identity", "conv2")
-    assert why_float(plan, "conv2") == "Kept float on request (conv2)."
-    assert "w2" not in plan.by_tensor
-    assert plan.fences == ("c2",)
+    assert "too much of what it reads is float" in why_float(plan, "add1")
+    assert "c2" not in plan.by_tensor
 
 
 def test_keeping_an_operator_type_float_keeps_all_of_them() -> None:
@@ -433,3 +439,29 @@ def test_what_the_body_of_a_condition_reads_stays_float() -> None:
     )
     plan = OnnxRuntime().place(model)
     assert "body of an If" in why_float(plan, "conv")
+
+
+def test_a_product_with_a_computed_factor_of_equal_size_stays_float() -> None:
+    # x · gelu'(x): rounding the factor too would cost accuracy and save nothing; a small gate is another matter.
+    model = build(
+        "computed_factor",
+        """(float[1,32,16,16] x) => (float[1,32,16,16] y) {
+            [conv1] c = Conv(x, w) [erf] f = Erf(c) [mul] m = Mul(c, f) [conv2] y = Conv(m, w)
+        }""",
+        w=(32, 32, 1, 1),
+    )
+    plan = OnnxRuntime().place(model)
+    assert "too much of what it reads is float" in why_float(plan, "mul")
+    assert plan.integer_nodes == ("conv1", "conv2")
+
+
+def test_a_pool_of_what_a_convolution_rounds_too_runs_in_integers() -> None:
+    model = build(
+        "stem_and_pool",
+        """(float[1,32,16,16] x) => (float[1,32,16,16] y, float[1,32,8,8] z) {
+            [fine] y = Conv(x, w)
+            [pool] p = MaxPool<kernel_shape=[2,2],strides=[2,2]>(x) [coarse] z = Conv(p, w)
+        }""",
+        w=(32, 32, 1, 1),
+    )
+    assert OnnxRuntime().place(model).groups == {"x": ("x", "p")}

@@ -89,7 +89,7 @@ def test_nodes_become_the_kernels_they_are_known_to_become(pattern: str, expecte
 @pytest.mark.parametrize(
     ("pattern", "kept", "operator"),
     [
-        ("residual_identity", "conv2", "Conv"),
+        ("residual_identity", "conv1", "Conv"),
         ("residual_identity", "add1", "Add"),
         ("conv_silu", "mul1", "Mul"),
         ("concat", "concat", "Concat"),
@@ -103,14 +103,14 @@ def test_a_node_kept_float_is_float_and_the_rest_is_not(pattern: str, kept: str,
     assert operator in next(row.ran_as for row in found.rows if row.node == kept)
 
 
-def test_a_layer_kept_float_costs_no_accuracy_of_its_own() -> None:
-    # Unfenced, ORT rounds its weight with one scale for all channels: two of them here hold all but nothing.
+def test_a_layer_kept_float_keeps_its_weight() -> None:
+    # Unfenced, ORT rounds the weight with one scale for all channels, of which one here is much larger: 11 steps off.
     model = ALL_PATTERNS["residual_identity"]()
-    weight = model.constant("w2").copy()
-    weight[1:] *= np.float32(1e-3)
-    model.graph.initializers["w2"].const_value = ir.tensor(weight, name="w2")
+    weight = model.constant("w1").copy()
+    weight[0] *= 8
+    model.graph.initializers["w1"].const_value = ir.tensor(weight, name="w1")
     feeds = noise_for(model)
-    plan = OnnxRuntime().place(model, keep_float=["conv2"])
-    with LITERALLY.open(quantized(model, plan)) as literal, ENGINE.open(quantized(model, plan)) as fused:
+    int8 = quantized(model, OnnxRuntime().place(model, keep_float=["conv1"]))
+    with LITERALLY.open(int8) as literal, ENGINE.open(int8) as fused:
         expected, found = literal.run(feeds)["y"], fused.run(feeds)["y"]
-    np.testing.assert_allclose(found, expected, atol=2.01 * np.ptp(expected) / 255, rtol=0)
+    np.testing.assert_allclose(found, expected, atol=1.01 * np.ptp(expected) / 255, rtol=0)
