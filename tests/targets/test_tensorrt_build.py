@@ -52,6 +52,14 @@ def test_a_skip_is_read_as_integers(engines: dict[str, BuiltEngine]) -> None:
     assert all("Int8" in layer.inputs for layer in engines["residual_identity"].layers_of("add1"))
 
 
+def test_depthwise_convolutions_run_in_integers_on_request() -> None:
+    model = PATTERNS["depthwise"]()
+    plan = TensorRT(depthwise=True).place(model)
+    engine = build_engines({"depthwise": quantized(model, plan)})["depthwise"]
+    assert "depthwise" in plan.integer_nodes
+    assert not engine.float_nodes_of(plan), f"\n{engine}"
+
+
 @pytest.mark.slow
 @pytest.mark.torch
 @requires_networks
