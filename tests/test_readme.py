@@ -1,0 +1,23 @@
+"""What README shows is run."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+PYTHON_BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+COMMANDS = re.findall(r"^\$ quantlab (\w+)", README, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("block", PYTHON_BLOCKS)
+def test_a_python_example_of_the_readme_runs(block, capsys):
+    exec(compile(block, "README.md", "exec"), {})
+    assert "onnxruntime" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", sorted(set(COMMANDS)))
+def test_a_command_that_the_readme_shows_exists(command):
+    from quantlab.cli import app
+
+    assert command in {registered.name for registered in app.registered_commands}
