@@ -7,6 +7,7 @@ bias           becomes   integers(bias) ─DQ─▶         int32, scale = input
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import onnx_ir as ir
@@ -51,7 +52,9 @@ def bake(model: Model, plan: Plan) -> Model:
 
 def _bake_weight(graph: ir.Graph, pair: Pair) -> None:
     assert pair.quantize is not None
-    integers = quantize(_floats(pair.source), pair.encoding)
+    # QuantizeLinear knows no narrow range: baked and unbaked must be the same function, -128 included.
+    encoding = replace(pair.encoding, scheme=replace(pair.encoding.scheme, narrow=False))
+    integers = quantize(_floats(pair.source), encoding)
     value = initializer(pair.quantize.outputs[0].name or "", integers)
     graph.register_initializer(value)
     pair.dequantize.replace_input_with(0, value)

@@ -42,12 +42,12 @@ class TensorRT:
 
     Attributes:
         depthwise: quantize depthwise convolutions too, which costs memory traffic and rarely pays.
-        observe_softmax: calibrate what an attention's softmax gives, instead of the fixed scale 1/127. Where attention
-            is spread over hundreds of keys all of it lies below 1/127, and the fixed scale rounds it to 0 or 1/127.
+        fixed_softmax: give what an attention's softmax leaves the scale 1/127 instead of a calibrated one. Where
+            attention is spread over hundreds of keys all of it lies below 1/127, which rounds it to 0 or 1/127.
     """
 
     depthwise: bool = False
-    observe_softmax: bool = False
+    fixed_softmax: bool = False
 
     @property
     def name(self) -> str:
@@ -64,7 +64,7 @@ class TensorRT:
                 placement.decide_product(node, depthwise=self.depthwise)
         # Back to front: an attention runs in integers only if what reads it does.
         for attention in reversed(attentions):
-            placement.decide_attention(attention, softmax_range=None if self.observe_softmax else (0.0, 1.0))
+            placement.decide_attention(attention, softmax_range=(0.0, 1.0) if self.fixed_softmax else None)
         for node in model.graph:
             if node.op_type == "Add":
                 placement.decide_sum(node)

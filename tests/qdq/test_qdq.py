@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from quantlab.affine import Range, encoding_from_range, fake_quantize
+from quantlab.engines.onnxruntime import OnnxRuntime
 from quantlab.errors import PlanError
 from quantlab.plan import Plan, Point, Reader
 from quantlab.qdq import bake, insert, read
-from tests.models import ACTIVATION, WEIGHT, two_convs, two_convs_plan
+from tests.models import ACTIVATION, WEIGHT, noise, two_convs, two_convs_plan
 
 
 def encodings_of_two_convs():
@@ -124,3 +125,15 @@ def test_taken_names_are_numbered_instead_of_overwritten():
 def test_insert_refuses_a_plan_of_another_model(point, complaint):
     with pytest.raises(PlanError, match=complaint):
         insert(two_convs(), plan_of(point), encodings_of_two_convs())
+
+
+def test_a_weight_beyond_its_range_bakes_to_what_quantize_linear_gives():
+    plan, encodings = two_convs_plan(), encodings_of_two_convs()
+    encodings["w1"] = replace(encodings["w1"], scale=encodings["w1"].scale / 2)  # as a clipping calibrator may choose
+    inserted = insert(two_convs(), plan, encodings)
+    assert bake(inserted, plan).constant("w1_quantized").min() == -128
+    image = {"image": noise(2, 3, 8, 8)}
+    engine = OnnxRuntime(threads=1, optimization="none")
+    biases_apart = Plan("onnxruntime", tuple(point for point in plan.points if point.role != "bias"))
+    with engine.open(inserted) as unbaked, engine.open(bake(inserted, biases_apart)) as baked:
+        np.testing.assert_array_equal(unbaked.run(image)["scores"], baked.run(image)["scores"])

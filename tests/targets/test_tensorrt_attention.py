@@ -12,11 +12,10 @@ from tests.targets.placing import edges, place
 
 
 @pytest.mark.parametrize("pattern", ["attention", "attention_scaled_scores_masked", "attention_fused_qkv"])
-def test_attention_quantizes_q_k_v_and_the_softmax_with_a_fixed_range(pattern: str) -> None:
+def test_attention_quantizes_q_k_v_and_the_softmax(pattern: str) -> None:
     plan = place(pattern)
     assert {"scores[0]", "scores[1]", "context[0]", "context[1]"} <= edges(plan)
-    assert plan.by_tensor["p"].fixed_range == (0.0, 1.0)
-    assert "p" not in plan.observed
+    assert "p" in plan.observed
 
 
 def test_the_mask_of_an_attention_stays_float() -> None:
@@ -54,10 +53,11 @@ def test_attention_that_is_not_read_in_integers_stays_float() -> None:
     assert "nothing reads them" in dict(plan.float_nodes)["context"]
 
 
-def test_the_softmax_is_calibrated_on_request() -> None:
-    plan = TensorRT(observe_softmax=True).place(_attention())
+def test_the_softmax_is_calibrated_unless_its_scale_is_fixed_on_request() -> None:
+    plan = TensorRT().place(_attention())
     assert plan.by_tensor["p"].fixed_range is None
     assert "p" in plan.observed
+    assert TensorRT(fixed_softmax=True).place(_attention()).by_tensor["p"].fixed_range == (0.0, 1.0)
 
 
 def test_a_weight_that_is_cut_into_q_k_and_v_stays_float_before_its_rounding() -> None:
