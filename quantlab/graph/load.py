@@ -100,7 +100,8 @@ def checked(model: ir.Model) -> ir.Model:
             raise ModelError(f"input {value.name!r} is no tensor but {value.type}; only tensors can be fed")
     _check_tensors(model)
     try:
-        CheckerPass()(model)
+        with without_logs_of("onnx_ir"):
+            CheckerPass()(model)
     except onnx.checker.ValidationError as error:
         raise ModelError(f"the graph is not valid ONNX ({first_line(error)}); export it again") from error
     return model
