@@ -13,7 +13,7 @@ import onnx_ir as ir
 
 from quantlab.errors import ModelError
 from quantlab.graph.load import converted
-from quantlab.graph.passes.queries import is_read, label
+from quantlab.graph.passes.queries import is_op, is_read, label
 
 OPSET = 13
 # The first IR version that may hold opset 13.
@@ -26,7 +26,8 @@ def raise_opset(model: ir.Model) -> tuple[str, ...]:
     Raises:
         ModelError: an operator cannot be converted.
     """
-    before = model.opset_imports.get("", 1)
+    # A model that uses other domains only names no version of this one.
+    before = model.opset_imports.setdefault("", OPSET)
     if before >= OPSET:
         return ()
     for node in ir.traversal.RecursiveGraphIterator(model.graph):
@@ -40,14 +41,17 @@ def raise_opset(model: ir.Model) -> tuple[str, ...]:
 
 def _refuse_what_changes_meaning(node: ir.Node, opset: int) -> None:
     """Refuse the operators that the converter takes over although they mean something else afterwards."""
-    # Before 13, axis k stood for all axes from k on; the converter knows that of Softmax only.
-    is_hardmax = node.op_type == "Hardmax"
-    # Before 12, what the mask holds outside training was not said.
-    has_mask = opset < 12 and node.op_type == "Dropout" and len(node.outputs) > 1 and is_read(node.outputs[1])
-    if not node.domain and (is_hardmax or has_mask):
-        what = "its meaning changed" if is_hardmax else "its mask is used, and what it holds changed"
+    reason = None
+    if is_op(node, "Hardmax"):
+        # The converter knows this change of Softmax only.
+        reason = "below 13 its axis stands for all axes from there on"
+    elif is_op(node, "Scan") and opset < 9:
+        reason = "below 9 its inputs have a batch axis"
+    elif is_op(node, "Dropout") and opset < 12 and len(node.outputs) > 1 and is_read(node.outputs[1]):
+        reason = "its mask is used, and below 12 it was left open what that holds"
+    if reason:
         raise ModelError(
-            f"opset {opset} cannot be raised to {OPSET}: {label(node)} ({what}); "
+            f"opset {opset} cannot be raised to {OPSET}: {label(node)} ({reason}); "
             f"export the model again with opset {OPSET} or later"
         )
 
@@ -55,7 +59,7 @@ def _refuse_what_changes_meaning(node: ir.Node, opset: int) -> None:
 def _keep_old_resize(graph: ir.Graph) -> None:
     """Write out what Resize meant before opset 11; the converter leaves it to the new defaults, which differ."""
     for node in ir.traversal.RecursiveGraphIterator(graph):
-        if node.op_type != "Resize" or node.domain:
+        if not is_op(node, "Resize"):
             continue
         node.attributes["coordinate_transformation_mode"] = ir.AttrString(
             "coordinate_transformation_mode", "asymmetric"

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 
 from quantlab.errors import ModelError
+from quantlab.graph.load import load
 from quantlab.graph.passes.raise_opset import raise_opset
 from quantlab.graph.prepare import prepare
 from tests.graph.models import assert_same_outputs, ops, parsed, prepared, random_feeds
@@ -56,6 +58,14 @@ def test_a_raised_model_computes_the_same(what):
 def test_a_model_of_opset_13_or_later_keeps_its_opset(opset):
     model = parsed(f"{MATRIX} {{ t = Identity(x)  y = Relu(t) }}", opset, ir_version=10)
     assert prepared(model).opset == opset
+
+
+def test_a_model_of_another_domain_only_is_left_as_it_is():
+    proto = onnx.parser.parse_model(
+        '<ir_version: 8, opset_import: ["own" : 1]> g (float[N] x) => (float[N] y) { y = own.Mystery(x) }'
+    )
+    after = prepare(load(proto.SerializeToString()))
+    assert (ops(after), after.notes) == (["Mystery"], ())
 
 
 @pytest.mark.parametrize("opset", [7, 8, 9, 10, 11, 12])
