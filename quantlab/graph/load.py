@@ -134,6 +134,8 @@ def converted(model: ir.Model, opset: int) -> ir.Graph:
     weights = {name: value.const_value for name, value in model.graph.initializers.items()}
     proto = _without_weights(model)
     try:
+        # With known ranks the converter adds fewer nodes, such as none around a softmax along the last axis.
+        proto = onnx.shape_inference.infer_shapes(proto, data_prop=True)
         result: ir.Model = ir.from_proto(onnx.version_converter.convert_version(proto, opset))
     except (RuntimeError, ValueError) as error:
         raise ModelError(

@@ -17,6 +17,7 @@ from quantlab.graph.passes.drop_open_masks import drop_open_masks
 from quantlab.graph.passes.expand_attention import expand_attention
 from quantlab.graph.passes.fold_batchnorm import fold_batchnorm
 from quantlab.graph.passes.fold_constants import fold_constants
+from quantlab.graph.passes.fold_padding import fold_padding
 from quantlab.graph.passes.infer_shapes import fill_shapes, infer_shapes
 from quantlab.graph.passes.lift_constants import lift_constants
 from quantlab.graph.passes.name_everything import name_everything
@@ -39,6 +40,7 @@ PASSES: tuple[Pass, ...] = (
     expand_attention,
     drop_open_masks,
     simplify_softmax,
+    fold_padding,
     fold_batchnorm,
     pool_whole_map,
     remove_unused,
@@ -63,8 +65,12 @@ def prepare(model: Model, *, shapes: Mapping[str, tuple[int, ...]] | None = None
     """
     prepared = model.clone()
     notes = list(model.notes)
+    if shapes:
+        # Some passes do better where shapes are known.
+        notes += [*infer_shapes(prepared.ir_model), *fill_shapes(prepared.ir_model, shapes)]
     for run_pass in PASSES:
         notes += run_pass(prepared.ir_model)
     if shapes:
+        # Once more, for tensors that the passes named.
         notes += fill_shapes(prepared.ir_model, shapes)
     return Model(prepared.ir_model, model.path, tuple(dict.fromkeys(notes)))

@@ -105,6 +105,19 @@ def test_subgraphs_are_raised_with_their_graph():
         assert_same_outputs(model, after, feeds)
 
 
+def test_a_softmax_along_the_last_axis_needs_no_nodes_around_it():
+    model = parsed("g (float[N,3,4] x) => (float[N,3,4] y) { a = Relu(x)  y = Softmax<axis = 2>(a) }", 11, 6)
+    assert ops(prepared(model)) == ["Relu", "Softmax"]
+
+
+def test_the_shape_that_a_softmax_had_in_a_run_serves_as_well():
+    model = parsed(
+        """g (float[N,3,4] x, int64[3] s) => (float[A,B,C] y) { r = Reshape(x, s)  y = Softmax<axis = 2>(r) }""", 11, 6
+    )
+    assert ops(prepare(model)) == ["Reshape", "Shape", "Flatten", "Softmax", "Reshape"]
+    assert ops(prepare(model, shapes={"r": (2, 3, 4)})) == ["Reshape", "Softmax"]
+
+
 def test_weights_do_not_pass_through_the_converter():
     weight = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
     model = parsed("g (float[N,64] x) => (float[N,64] y) { y = MatMul(x, w) }", 9, 4, w=weight)
