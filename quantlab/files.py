@@ -1,11 +1,21 @@
-"""Writing files so that they are whole or not there: a temporary file beside the target, then a rename."""
+"""Files that are whole or not there: writing through a temporary name, and what reading a damaged one raises."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import struct
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
+
+# What numpy raises for a damaged .npy or .npz: it parses the header as Python text, from 3.12 on with the tokenizer.
+DAMAGED_ARRAYS: tuple[type[Exception], ...] = (
+    *(ValueError, KeyError, TypeError, IndexError, OverflowError, EOFError, MemoryError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError, SyntaxError),
+)
 
 
 @contextlib.contextmanager

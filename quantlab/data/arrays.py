@@ -6,8 +6,6 @@ is opened, since every access to a zipped array decompresses it anew.
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +18,10 @@ from quantlab.data.conform import check_kind, check_shape, conform, labels_from
 from quantlab.data.naming import NamedArrays, name_arrays, name_keys
 from quantlab.data.recut import spans
 from quantlab.errors import DataError
+from quantlab.files import DAMAGED_ARRAYS
 
-# What numpy and zipfile raise for files that are damaged, cut short, of another kind, or hold Python objects.
-_UNREADABLE = (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+
+_UNREADABLE: tuple[type[Exception], ...] = (OSError, *DAMAGED_ARRAYS)
 
 
 @dataclass(frozen=True, eq=False, slots=True)

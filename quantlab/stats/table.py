@@ -8,10 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import struct
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -22,14 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from quantlab.errors import CalibrationError
+from quantlab.files import DAMAGED_ARRAYS, replacing
 from quantlab.stats.tensor import TensorStatistics
 
 _FORMAT = 1
-# All that numpy, zipfile and the checks below are known to raise on a damaged file.
-_DAMAGE = (
-    *(ValueError, KeyError, TypeError, IndexError, OverflowError, EOFError, MemoryError, RuntimeError),
-    *(zipfile.BadZipFile, zlib.error, struct.error, CalibrationError),
-)
+_NO_TABLE: tuple[type[Exception], ...] = (CalibrationError, *DAMAGED_ARRAYS)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -89,17 +82,13 @@ class Statistics:
             CalibrationError: the file cannot be written.
         """
         path = Path(path)
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
         try:
-            with temporary.open("wb") as file:
+            with replacing(path) as temporary, temporary.open("wb") as file:
                 np.savez_compressed(file, allow_pickle=False, **_arrays(self))
-            temporary.replace(path)
         except OSError as error:
             raise CalibrationError(
                 f"{path}: cannot write the statistics ({error.strerror}); check the folder"
             ) from error
-        finally:
-            temporary.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: str | Path) -> Statistics:
@@ -115,7 +104,7 @@ class Statistics:
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                 return _table({name: arrays[name] for name in arrays.files})
-        except _DAMAGE as error:
+        except _NO_TABLE as error:
             raise CalibrationError(
                 f"{path}: this is not a whole table of statistics ({error}); delete it and collect anew"
             ) from error
