@@ -20,7 +20,6 @@ from quantlab.data.recut import spans
 from quantlab.errors import DataError
 from quantlab.files import DAMAGED_ARRAYS
 
-
 _UNREADABLE: tuple[type[Exception], ...] = (OSError, *DAMAGED_ARRAYS)
 
 
