@@ -61,7 +61,7 @@ def calibrate(
     for point in plan.of_role("activation"):
         if point.shared_with is None:
             encodings[point.tensor] = activation_encoding(point, plan, statistics, calibrator)
-    floors = _WeightFloors(model, plan, encodings)
+    floors = WeightFloors(model, plan, encodings)
     for point in plan.of_role("weight"):
         if point.shared_with is None:
             interval = weight_range(model.constant(point.tensor), point.scheme, weights)
@@ -83,7 +83,7 @@ def activation_encoding(point: Point, plan: Plan, statistics: Statistics, calibr
     return encoding_from_range(Range.of(low, high), point.scheme)
 
 
-class _WeightFloors:
+class WeightFloors:
     """The smallest weight scales at which every bias of a plan still fits int32."""
 
     def __init__(self, model: Model, plan: Plan, activations: Encodings) -> None:
@@ -97,6 +97,7 @@ class _WeightFloors:
             self._floors[weight] = np.maximum(floor, self._floors.get(weight, 0.0))
 
     def raised(self, point: Point, encoding: Encoding) -> Encoding:
+        """Return a weight's encoding with every scale at its floor or above."""
         floor = self._floors.get(point.tensor)
         if floor is None:
             return encoding

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from quantlab.commands import compare, diff, doctor, evaluate, inspect, ptq, run
+from quantlab.commands import cache, compare, diff, doctor, evaluate, inspect, ptq, run
 
 app = typer.Typer(
     name="quantlab",
@@ -23,6 +23,7 @@ app.command("evaluate", epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.command("diff", epilog=diff.EPILOG)(diff.diff)
 app.command("inspect", epilog=inspect.EPILOG)(inspect.inspect)
 app.command("run", epilog=run.EPILOG)(run.run)
+app.add_typer(cache.app, name="cache")
 app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
 
 

@@ -35,6 +35,7 @@ ALLOWED = {
     ("stats", "affine"): "arrays of the arithmetic",
     ("torchgraph", "graph"): "turns a graph into a module",
     ("engines", "qdq"): "the torch engine reads Q/DQ graphs",
+    ("interop", "calibrate"): "biases must fit int32 wherever the scales come from",
     ("__main__", "cli"): "is the command line",
 }
 

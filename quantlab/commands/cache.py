@@ -1,0 +1,111 @@
+"""`quantlab cache`: TensorRT calibration caches in and out."""
+
+from __future__ import annotations
+
+import json as json_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from quantlab.commands import options
+from quantlab.commands.settings import default_folder
+from quantlab.commands.terminal import reporting_errors
+from quantlab.errors import RunError
+
+if TYPE_CHECKING:
+    from quantlab.graph.model import Model
+    from quantlab.interop.import_cache import CacheImport
+
+_IMPORT_EPILOG = "Example:  quantlab cache import calibration.cache --model net.onnx --out runs/net-cache"
+_EXPORT_EPILOG = """Examples:  quantlab cache export runs/net-entropy calibration.cache --trt-version 10.3.0
+quantlab cache export net.int8.onnx calibration.cache --algorithm minmax"""
+
+app = typer.Typer(no_args_is_help=True, help="Read and write TensorRT calibration caches.", rich_markup_mode=None)
+
+Cache = Annotated[Path, typer.Argument(help="A calibration cache that TensorRT wrote.")]
+FloatModel = Annotated[str, typer.Option("--model", help="The float .onnx file that was calibrated.")]
+Target = Annotated[str, typer.Option(help="The runtime to quantize for.")]
+Out = Annotated[Path | None, typer.Option(help="Folder to write; default: runs/MODEL-cache.")]
+Source = Annotated[Path, typer.Argument(help="The folder of a run, or a quantized .onnx file.")]
+Written = Annotated[Path, typer.Argument(help="The cache to write.")]
+Version = Annotated[str, typer.Option("--trt-version", "--version", help="The TensorRT that will read the cache.")]
+Algorithm = Annotated[str, typer.Option(help="Which calibrator class will read the cache: entropy2 or minmax.")]
+
+
+@app.command("import", epilog=_IMPORT_EPILOG)
+def import_(
+    cache: Cache,
+    model: FloatModel,
+    target: Target = "tensorrt",
+    keep_float: options.KeepFloat = None,
+    out: Out = None,
+    json: options.Json = False,
+    debug: options.Debug = False,
+) -> None:
+    """Quantize a float model with the scales of a cache: no data, no GPU, and TensorRT 11 reads the result."""
+    with reporting_errors(debug=debug):
+        from quantlab.interop.calibration_cache import read_cache
+        from quantlab.interop.import_cache import import_cache
+        from quantlab.opening import open_float_model
+        from quantlab.run_folder import RunFolder, write_text
+
+        read = read_cache(cache)
+        imported = import_cache(read, open_float_model(model), target=target, keep_float=tuple(keep_float or ()))
+        folder = RunFolder(out or default_folder(model, "cache"))
+        folder.write_plans({target: imported.migration.plan})
+        folder.write_models(imported.migration.model, {target: imported.migration.int8_model})
+        report = json_module.dumps(_to_json(imported, folder.int8_model(target)), indent=1)
+        write_text(folder.path / "import.json", report)
+        typer.echo(report if json else f"{imported}\n{folder.int8_model(target)}")
+
+
+@app.command("export", epilog=_EXPORT_EPILOG)
+def export(
+    source: Source,
+    cache: Written,
+    version: Version = "8.6.1",
+    algorithm: Algorithm = "entropy2",
+    json: options.Json = False,
+    debug: options.Debug = False,
+) -> None:
+    """Write the activation scales of a run or a quantized model as a cache, for TensorRT 8 and 10."""
+    with reporting_errors(debug=debug):
+        from quantlab.interop.calibration_cache import write_cache
+        from quantlab.interop.export_cache import export_cache
+
+        exported = export_cache(_quantized_model(source), version=version, algorithm=algorithm)
+        write_cache(exported.cache, cache)
+        report = {
+            "cache": str(cache),
+            "header": exported.cache.header,
+            "scales": {name: float(scale) for name, scale in exported.cache.scales.items()},
+            "covered": exported.covered,
+            "left_out": exported.left_out,
+        }
+        typer.echo(json_module.dumps(report, indent=1) if json else f"{exported}\n{cache}")
+
+
+def _quantized_model(source: Path) -> Model:
+    """Return a run's model for TensorRT, else one of its others; or the model that is named itself."""
+    from quantlab.opening import open_model
+
+    if not source.is_dir():
+        return open_model(str(source))
+    models = sorted(source.glob("model.*.int8.onnx"), key=lambda path: ("tensorrt" not in path.name, path.name))
+    if not models:
+        raise RunError(f"{source}: no model.*.int8.onnx is in this folder; give the folder that `quantlab ptq` wrote")
+    return open_model(str(models[0]))
+
+
+def _to_json(imported: CacheImport, path: Path) -> dict[str, object]:
+    return {
+        "model": str(path),
+        "header": imported.cache.header,
+        "used": imported.used,
+        "unknown": imported.unknown,
+        "unusable": imported.unusable,
+        "missing": imported.missing,
+        "kept_float": dict(imported.migration.kept_float),
+        "joined": {owner: list(others) for owner, others in imported.migration.joined.items()},
+    }
