@@ -2,6 +2,7 @@
 
 from quantlab.torchgraph.ops import (
     activation,
+    attention,
     convolution,
     elementwise,
     generation,
@@ -18,6 +19,7 @@ from quantlab.torchgraph.ops import (
 
 __all__ = [
     "activation",
+    "attention",
     "convolution",
     "elementwise",
     "generation",
