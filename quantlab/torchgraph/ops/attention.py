@@ -62,7 +62,7 @@ def _heads(x: Tensor, heads: int | None) -> Tensor:
         return x
     if heads is None:
         raise ModelError("Attention of tensors with three axes lacks q_num_heads or kv_num_heads")
-    return x.unflatten(2, (heads, -1)).transpose(1, 2)
+    return x.reshape(*x.shape[:2], heads, -1).transpose(1, 2)
 
 
 def _masked(scores: Tensor, mask: Tensor | None, *, is_causal: bool) -> Tensor:

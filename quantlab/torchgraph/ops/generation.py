@@ -12,7 +12,7 @@ from quantlab.torchgraph.tensors import dtype_of
 @op("ConstantOfShape", since=(9, 20, 21, 23, 24, 25), host=(0,))
 def constant_of_shape(input: Tensor, *, value: Tensor | None = None) -> Tensor:  # noqa: A002 - ONNX's name
     """Return a tensor of one value, by default float32 zeros."""
-    fill = torch.zeros(1) if value is None else value.reshape(1)
+    fill = torch.zeros(()) if value is None else value.reshape(())
     return fill.expand(input.tolist()).clone()
 
 
