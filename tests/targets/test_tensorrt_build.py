@@ -6,7 +6,6 @@ import pytest
 
 from quantlab.plan import Plan
 from quantlab.targets.tensorrt import TensorRT
-from tests.networks import NETWORKS, network, requires_networks
 from tests.patterns import PATTERNS
 from tests.rtx import BuiltEngine, build_engines, requires_rtx
 from tests.targets.quantize import quantized
@@ -58,21 +57,3 @@ def test_depthwise_convolutions_run_in_integers_on_request() -> None:
     engine = build_engines({"depthwise": quantized(model, plan)})["depthwise"]
     assert "depthwise" in plan.integer_nodes
     assert not engine.float_nodes_of(plan), f"\n{engine}"
-
-
-@pytest.mark.slow
-@pytest.mark.torch
-@requires_networks
-@pytest.mark.parametrize("name", NETWORKS)
-def test_every_planned_product_of_a_real_network_becomes_an_integer_layer(name: str) -> None:
-    model = network(name)
-    plan = TensorRT().place(model)
-    engine = build_engines({name: quantized(model, plan)})[name]
-    assert not engine.float_nodes_of(plan), f"\n{engine}"
-    assert len(plan.integer_nodes) == _INTEGER_NODES[name]
-
-
-# ResNet-50: 53 convolutions and the classifier. MobileNetV2 and EfficientNet-B0: all but depthwise (17 and 16) and, of
-# EfficientNet, 32 in squeeze-and-excite. ViT-B: in each of 12 layers six linear and two attention products, patches,
-# classifier. SegFormer-B0: all but eight depthwise.
-_INTEGER_NODES = {"resnet50": 54, "mobilenet_v2": 36, "efficientnet_b0": 34, "vit_b": 98, "segformer_b0": 80}
