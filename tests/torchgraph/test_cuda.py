@@ -24,6 +24,7 @@ from tests.torchgraph.quantized import FEEDS, two_convs_qdq
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.torch,
+    pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype"),
     pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device"),
 ]
 
