@@ -62,7 +62,8 @@ def test_an_image_of_any_mode_becomes_colour_or_grey(tmp_path, mode):
         image = Image.fromarray(np.full((6, 8), 65535, np.uint16 if mode == "I;16" else np.int32))
     else:
         image = Image.new("RGB", (8, 6), "white").convert(mode)
-    suffix = "tif" if mode in ("CMYK", "YCbCr", "I") else "png"
+    # Pillow below 13 cannot read the YCbCr it writes into a TIFF.
+    suffix = {"CMYK": "tif", "I": "tif", "YCbCr": "jpg"}.get(mode, "png")
     path = saved(tmp_path, image, f"image.{suffix}")
     for preprocess, channels in ((RAW, 3), (GREY, 1)):
         result = read_image(path, preprocess)
