@@ -2,7 +2,8 @@
 
 It does so with every operator it has an integer kernel for that stands between dequantized inputs and a
 QuantizeLinear; and of a Conv, ConvTranspose or Gemm it rounds a float weight there, with one scale for the whole
-tensor. A Relu or Clip before the QuantizeLinear does not stop it, nor does the bias Add of a MatMul.
+tensor. A Relu or Clip before the QuantizeLinear does not stop it, nor does the bias Add of a MatMul, nor a node that
+only moves values: past those it pulls both conversions towards the node (ORT's QDQPropagation).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from quantlab.targets.onnxruntime_constants import bias_add_of
 from quantlab.targets.onnxruntime_decisions import Decisions
 
 _ROUNDED_BY_ORT = ("Conv", "ConvTranspose", "Gemm")
+_PASSED_BY_CONVERSIONS = ("MaxPool", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Slice")
 
 
 def place_fences(model: Model, draft: Draft, decisions: Decisions) -> None:
@@ -40,21 +42,30 @@ def _reads_integers_only(draft: Draft, node: ir.Node) -> bool:
 
 def _is_dequantized(draft: Draft, node: ir.Node, index: int) -> bool:
     value = ask.input_at(node, index)
-    point = None if value is None else draft.point(value.name or "")
-    return point is not None and Reader(node.name or "", index) in point.readers
+    if value is None:
+        return False
+    point = draft.point(value.name or "")
+    if point is not None and Reader(node.name or "", index) in point.readers:
+        return True
+    producer = value.producer()
+    return producer is not None and producer.op_type in _PASSED_BY_CONVERSIONS and _is_dequantized(draft, producer, 0)
 
 
 def _rounded_output(model: Model, draft: Draft, node: ir.Node) -> str | None:
     """Return the tensor behind a node that goes into a QuantizeLinear and nowhere else, or None."""
-    last = node
-    add = bias_add_of(node)
-    if add is not None:
-        last = add
-    value = last.outputs[0]
+    value = (bias_add_of(node) or node).outputs[0]
     while (point := draft.point(value.name or "")) is None:
         reader = ask.only_reader(value)
-        if reader is None or reader.op_type not in ("Relu", "Clip"):
+        if reader is None or not _lets_pass(node, reader):
             return None
         value = reader.outputs[0]
     is_read_float = set(ask.readers(model, value)) != set(point.readers) or ask.is_read_in_body(model, value)
     return None if is_read_float or (value.is_graph_output() and not point.is_output) else point.tensor
+
+
+def _lets_pass(node: ir.Node, reader: ir.Node) -> bool:
+    """Whether ORT looks past a reader for the rounding of a node: past clips, moves, and what it folds into a Conv."""
+    if reader.op_type in ("Relu", "Clip", *_PASSED_BY_CONVERSIONS):
+        return True
+    has_constant = any(ask.constant(value) is not None for value in reader.inputs)
+    return node.op_type == "Conv" and reader.op_type in ("Add", "Mul", "BatchNormalization") and has_constant

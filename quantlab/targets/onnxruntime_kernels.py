@@ -157,9 +157,10 @@ def _move_refusal(node: ir.Node) -> str | None:
         return "It reads a constant."
     if node.op_type == "Resize" and ask.attribute_string(node, "mode", "nearest") != "nearest":
         return "Only nearest-neighbour Resize has an integer form; others compute new values."
-    if node.op_type != "Split" and len(node.outputs) > 1 and node.outputs[1].uses():
-        return "It has a second output."
-    return None
+    is_read = [bool(value.uses()) or value.is_graph_output() for value in node.outputs]
+    if node.op_type == "Split":
+        return None if all(is_read) else "Nothing reads one of its outputs."
+    return "It has a second output." if any(is_read[1:]) else None
 
 
 def _has_few_channels(node: ir.Node) -> bool:

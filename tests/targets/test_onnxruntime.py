@@ -465,3 +465,31 @@ def test_a_pool_of_what_a_convolution_rounds_too_runs_in_integers() -> None:
         w=(32, 32, 1, 1),
     )
     assert OnnxRuntime().place(model).groups == {"x": ("x", "p")}
+
+
+def test_a_fence_is_found_behind_moves_and_what_ort_folds_into_a_convolution() -> None:
+    model = build(
+        "moved",
+        """(float[1,32,16,16] x) => (float[1,32,16,16] y, float[1,32,16,16] z) {
+            [conv] c = Conv(x, w) [turn] t = Transpose<perm=[0,1,3,2]>(c)
+            [pool] p = AveragePool<kernel_shape=[3,3],pads=[1,1,1,1]>(t)
+            [back] b = Transpose<perm=[0,1,3,2]>(p) [left] y = Conv(b, w)
+            [grouped] g = Conv<group=8>(c, v) [shift] s = Add(g, offset) [right] z = Conv(s, w)
+        }""",
+        w=(32, 32, 1, 1),
+        v=(32, 4, 1, 1),
+        offset=np.ones((32, 1, 1), np.float32),
+    )
+    assert OnnxRuntime().place(model).fences == ("b", "s")
+
+
+def test_a_split_with_an_unread_part_stays_float() -> None:
+    model = build(
+        "unread",
+        """(float[1,64,16,16] x) => (float[1,32,16,16] y) {
+            [conv] c = Conv(x, w) [part] a, b = Split<axis=1,num_outputs=2>(c) [next] y = Conv(b, v)
+        }""",
+        w=(64, 64, 1, 1),
+        v=(32, 32, 1, 1),
+    )
+    assert why_float(OnnxRuntime().place(model), "part") == "Nothing reads one of its outputs."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import random
 
 import numpy as np
 import onnx_ir as ir
@@ -10,11 +11,13 @@ import pytest
 
 from quantlab.audit import Audit, audit_onnxruntime
 from quantlab.graph.model import Model
+from quantlab.graph.prepare import prepare
 from quantlab.plan import Plan
 from quantlab.targets.onnxruntime import OnnxRuntime
 from tests.patterns import PATTERNS
 from tests.targets.onnxruntime_patterns import OWN_PATTERNS
 from tests.targets.quantize import ENGINE, LITERALLY, noise_for, quantized
+from tests.targets.random_networks import random_network
 
 ALL_PATTERNS = {**PATTERNS, **OWN_PATTERNS}
 
@@ -114,3 +117,13 @@ def test_a_layer_kept_float_keeps_its_weight() -> None:
     with LITERALLY.open(int8) as literal, ENGINE.open(int8) as fused:
         expected, found = literal.run(feeds)["y"], fused.run(feeds)["y"]
     np.testing.assert_allclose(found, expected, atol=1.01 * np.ptp(expected) / 255, rtol=0)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_whatever_is_combined_runs_where_the_plan_wants_it(seed: int) -> None:
+    model = prepare(random_network(seed))
+    pick = random.Random(seed)
+    names = [node.name or "" for node in model.graph]
+    keep_float = pick.sample(names, len(names) // 5) if seed % 2 else []
+    plan = OnnxRuntime().place(model, keep_float=keep_float)
+    assert not audit_onnxruntime(quantized(model, plan), plan).leftovers
