@@ -60,7 +60,8 @@ def calibrate(
     encodings: dict[str, Encoding] = {}
     for point in plan.of_role("activation"):
         if point.shared_with is None:
-            encodings[point.tensor] = activation_encoding(point, plan, statistics, calibrator)
+            encoding = activation_encoding(point, plan, statistics, calibrator)
+            encodings[point.tensor] = above_floor(point, plan, encoding, encodings)
     floors = WeightFloors(model, plan, encodings)
     for point in plan.of_role("weight"):
         if point.shared_with is None:
@@ -81,6 +82,22 @@ def activation_encoding(point: Point, plan: Plan, statistics: Statistics, calibr
     chosen = calibrator.range_of(merged, point.scheme)
     low, high = point.within_limits(float(chosen.low), float(chosen.high))
     return encoding_from_range(Range.of(low, high), point.scheme)
+
+
+def above_floor(point: Point, plan: Plan, encoding: Encoding, encodings: Encodings) -> Encoding:
+    """Return an activation's encoding with its scale raised to the floor that its point sets, if it is below.
+
+    Args:
+        point: the activation.
+        plan: the plan it belongs to.
+        encoding: the activation's, as a calibrator chose it.
+        encodings: those of the activations before it, by their owners.
+    """
+    if point.scale_floor is None:
+        return encoding
+    tensor, share = point.scale_floor
+    floor = np.float32(share) * encodings[plan.by_tensor[tensor].shared_with or tensor].scale
+    return encoding if encoding.scale >= floor else replace(encoding, scale=np.asarray(floor, np.float32))
 
 
 class WeightFloors:

@@ -43,6 +43,8 @@ class Point:
         fixed_range: (low, high) known without data, such as (0, 1) after a sigmoid, or None.
         limits: (low, high) that the encoding's range must stay within, None where open: a Relu or Clip disappears
             into the rounding only if no integer stands for a value that it would have clipped.
+        scale_floor: (tensor, share): the scale is at least this share of that earlier tensor's, because a kernel
+            that reads the one and leaves the other refuses a finer one; or None.
     """
 
     tensor: str
@@ -54,6 +56,7 @@ class Point:
     derived_from: tuple[str, str] | None = None
     fixed_range: tuple[float, float] | None = None
     limits: tuple[float | None, float | None] = (None, None)
+    scale_floor: tuple[str, float] | None = None
 
     def __str__(self) -> str:
         parts = [f"{self.tensor}: {self.role} {self.scheme} -> {' '.join(map(str, self.readers)) or '-'}"]
@@ -63,6 +66,7 @@ class Point:
         parts += [f"fixed [{self.fixed_range[0]:g}, {self.fixed_range[1]:g}]"] if self.fixed_range else []
         low, high = ("..." if end is None else f"{end:g}" for end in self.limits)
         parts += [f"within [{low}, {high}]"] if self.limits != (None, None) else []
+        parts += [f"scale at least {self.scale_floor[1]:g} of {self.scale_floor[0]}"] if self.scale_floor else []
         return ", ".join(parts)
 
     def within_limits(self, low: float, high: float) -> tuple[float, float]:
@@ -121,8 +125,8 @@ class Plan:
             raise PlanError(f"plan: tensor {twice[0]!r} is planned twice; give it one point with all its readers")
         by_name = self.by_tensor
         for point in self.points:
-            for needed in (*((point.shared_with,) if point.shared_with else ()), *(point.derived_from or ())):
-                if needed not in by_name:
+            for needed in (point.shared_with, *(point.derived_from or ()), point.scale_floor and point.scale_floor[0]):
+                if needed and needed not in by_name:
                     raise PlanError(f"plan: {point.tensor!r} needs the encoding of {needed!r}, which has none")
             if point.shared_with and by_name[point.shared_with].shared_with:
                 owner = by_name[point.shared_with].shared_with
@@ -204,7 +208,7 @@ def _name(value: object) -> str:
 
 
 def _point_from_json(item: Mapping[str, Any]) -> Point:
-    derived, fixed, limits = item["derived_from"], item["fixed_range"], item["limits"]
+    derived, fixed, limits, floor = (item[key] for key in ("derived_from", "fixed_range", "limits", "scale_floor"))
     return Point(
         tensor=_name(item["tensor"]),
         scheme=Scheme(**item["scheme"]),
@@ -215,4 +219,5 @@ def _point_from_json(item: Mapping[str, Any]) -> Point:
         derived_from=None if derived is None else (derived[0], derived[1]),
         fixed_range=None if fixed is None else (fixed[0], fixed[1]),
         limits=(limits[0], limits[1]),
+        scale_floor=None if floor is None else (floor[0], floor[1]),
     )

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import onnx_ir as ir
 import pytest
@@ -87,3 +89,15 @@ def test_weights_without_a_small_channel_keep_their_own_scale():
     high = np.abs(model.constant("w1")).max(axis=(1, 2, 3))
     np.testing.assert_array_equal(encodings["w1"].scale, (high.astype(np.float64) / 127).astype(np.float32))
     assert np.abs(quantize(model.constant("w1"), encodings["w1"]).astype(int)).max() == 127
+
+
+def test_a_scale_below_its_floor_is_raised_to_it_and_the_zero_point_stays():
+    model, plan, statistics = two_convs(), two_convs_plan(), statistics_of_two_convs()
+    free = calibrate(model, plan, statistics, MINMAX)
+    for share in (0.5, 64.0):
+        points = (replace(p, scale_floor=("image", share)) if p.tensor == "scores" else p for p in plan.points)
+        found = calibrate(model, replace(plan, points=tuple(points)), statistics, MINMAX)["scores"]
+        assert found.scale == max(free["scores"].scale, np.float32(share) * free["image"].scale)
+        assert found.zero_point == free["scores"].zero_point
+    assert free["scores"].scale > 0.5 * free["image"].scale
+    assert free["scores"].scale < 64.0 * free["image"].scale

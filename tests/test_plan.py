@@ -39,6 +39,7 @@ def plans(draw: st.DrawFn) -> Plan:
                 derived_from=draw(st.none() | st.tuples(st.sampled_from(names), st.sampled_from(names))),
                 fixed_range=draw(st.none() | st.tuples(st.floats(-9, 0), st.floats(0, 9))),
                 limits=draw(st.tuples(ENDS, ENDS)),
+                scale_floor=draw(st.none() | st.just((names[0], 0.5))),
             )
         )
     skips = draw(st.lists(st.builds(Skip, NAMES, NAMES, READERS), max_size=3))

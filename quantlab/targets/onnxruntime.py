@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx_ir as ir
@@ -38,7 +38,8 @@ from quantlab.targets.onnxruntime_fences import place_fences
 from quantlab.targets.onnxruntime_reasons import explain
 
 ACTIVATION = Scheme("uint8", symmetric=False)
-_Ends = tuple[float | None, float | None]
+# ORT's kernel fails when run if the scale of a global average is below 1/256 of what it averages.
+_FINEST_AVERAGE = 1 / 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class _Placer:
         for index in kernels.data_inputs(node):
             value = node.inputs[index]
             if value is not None and self._decisions.maker_of(value) is None:
-                self._add(value, (Reader(node.name or "", index),), *_known_range(value))
+                self._draft.add(replace(_point_of(value), readers=(Reader(node.name or "", index),)))
         constants = self._decisions.constants.get(node, NO_CONSTANTS)
         for point in (constants.weight, constants.bias):
             if point is not None:
@@ -88,45 +89,42 @@ class _Placer:
         else:
             value = must_round_behind(node, constants)
             if value is not None:
-                self._add(value, self._readers(value), *_known_range(value))
+                self._draft.add(self._read_by_all(value, _point_of(value)))
 
     def _place_outputs(self, node: ir.Node) -> None:
+        source = node.inputs[0].name or "" if node.inputs[0] is not None else ""
         if kernels.kind_of(node) == "move":
-            source = node.inputs[0]
-            known = self._draft.point(source.name or "") if source is not None else None
+            known = self._draft.point(source)
             assert known is not None, "the input of an integer node is a point by now"
             for value in node.outputs:
-                self._add(value, self._readers(value), known.fixed_range, known.limits)
-                self._draft.share(value.name or "", known.tensor)
+                self._draft.add(self._read_by_all(value, replace(known, tensor=value.name or "", scale_floor=None)))
+                self._draft.share(value.name or "", source)
             return
         value = self._decisions.output_of(node)
-        self._add(value, self._readers(value), *_known_range(value))
+        point = self._read_by_all(value, _point_of(value))
+        floor = (source, _FINEST_AVERAGE) if node.op_type == "GlobalAveragePool" else None
+        self._draft.add(replace(point, scale_floor=floor))
 
-    def _readers(self, value: ir.Value) -> tuple[Reader, ...]:
-        return ask.readers(self._model, value)
-
-    def _add(
-        self, value: ir.Value, readers: tuple[Reader, ...], fixed_range: tuple[float, float] | None, limits: _Ends
-    ) -> None:
-        is_output = value.is_graph_output() and self._decisions.maker_of(value) is not None
-        name = value.name or ""
-        self._draft.add(Point(name, ACTIVATION, "activation", readers, is_output, None, None, fixed_range, limits))
+    def _read_by_all(self, value: ir.Value, point: Point) -> Point:
+        """Return a point with everything that reads its value: one float reader, and the node before it is float."""
+        return replace(point, readers=ask.readers(self._model, value), is_output=value.is_graph_output())
 
 
-def _known_range(value: ir.Value) -> tuple[tuple[float, float] | None, _Ends]:
-    """Return the fixed range of a value and the limits of its range, as far as the node that makes it tells.
+def _point_of(value: ir.Value) -> Point:
+    """Return an activation without readers, with what the node that makes it tells of its range.
 
     A Softmax is limited, not fixed: over hundreds of entries its values stay far below 1.
     """
+    point = Point(value.name or "", ACTIVATION, "activation", ())
     node = value.producer()
     if node is None:
-        return None, (None, None)
+        return point
     if node.op_type == "Softmax":
-        return None, (0.0, 1.0)
+        return replace(point, limits=(0.0, 1.0))
     bounds = ask.clip_bounds(node)
     if bounds is not None and bounds[0] == 0.0:
-        return None, (0.0, _highest_within(bounds[1]))
-    return ask.output_range(node), (None, None)
+        return replace(point, limits=(0.0, _highest_within(bounds[1])))
+    return replace(point, fixed_range=ask.output_range(node))
 
 
 def _highest_within(bound: float) -> float | None:

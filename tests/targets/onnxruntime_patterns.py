@@ -218,6 +218,20 @@ def uncommon_clip() -> Model:
     )
 
 
+def vanishing_average() -> Model:
+    """A global average of what was just centred: rounding errors, of a thousandth of its input's step."""
+    return build(
+        "vanishing_average",
+        """(float[2,32,16,16] x) => (float[2,32,16,16] y) {
+            [norm] n = LayerNormalization<axis=2>(x, gain) [conv] c = Conv(n, w1)
+            [pool] p = GlobalAveragePool(c) [add] s = Add(c, p) [next] y = Conv(s, w2)
+        }""",
+        gain=ones(16, 16),
+        w1=(32, 32, 1, 1),
+        w2=(32, 32, 1, 1),
+    )
+
+
 OWN_PATTERNS: dict[str, Pattern] = {
     function.__name__: function
     for function in (
@@ -233,5 +247,6 @@ OWN_PATTERNS: dict[str, Pattern] = {
         resnext_block,
         image_stems,
         uncommon_clip,
+        vanishing_average,
     )
 }

@@ -274,6 +274,10 @@ def test_an_average_pool_is_float_and_fenced_but_a_global_one_is_integer() -> No
     assert not place("global_pool_head").groups
 
 
+def test_the_scale_of_a_global_average_has_a_floor() -> None:
+    assert place("global_pool_head").by_tensor["p"].scale_floor == ("a", 1 / 128)
+
+
 def test_a_squeeze_and_excite_gate_runs_in_integers_throughout() -> None:
     plan = place("squeeze_excite_sigmoid")
     assert {"squeeze", "reduce", "expand", "gate", "excite"} <= set(plan.integer_nodes)
