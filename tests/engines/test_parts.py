@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from quantlab.data.batch import Array
 from quantlab.engines import OnnxRuntime
-from quantlab.engines.parts import TappedModel, measure_taps, tap_groups, tapped_outputs
+from quantlab.engines.parts import TappedModel, inferred_tap_bytes, measure_taps, tap_groups, tapped_outputs
 from quantlab.errors import EngineError, RecipeError
 from tests.engines.fake import FakeEngine
 from tests.engines.models import chain, fixed_batch, model_from_text
@@ -119,6 +119,39 @@ def test_taps_are_measured_as_large_as_they_are(engine: FakeEngine | OnnxRuntime
         """
     )
     assert measure_taps(engine, model, ("x", "a", "q", "y"), {"x": samples(3)}) == {"x": 48, "a": 48, "q": 12, "y": 48}
+
+
+SHAPES = {
+    "free batch": "g (float[N, 4] x) => (float[N, 4] y) <float[N, 4] a> { [first] a = Abs(x) [second] y = Neg(a) }",
+    "fixed batch": "g (float[2, 4] x) => (float[2, 4] y) <float[2, 4] a> { [first] a = Abs(x) [second] y = Neg(a) }",
+}
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+def test_taps_whose_shapes_are_known_are_as_large_as_a_run_would_tell(kind: str):
+    model = model_from_text(SHAPES[kind])
+    one_sample = samples(1 if kind == "free batch" else 2)
+    measured = measure_taps(FakeEngine(), model, ("a", "y", "x"), {"x": one_sample})
+    assert inferred_tap_bytes(model, ("a", "y", "x")) == measured
+    engine = FakeEngine()
+    with TappedModel(engine, model, ("a",)) as tapped:
+        list(tapped.run({"x": one_sample}))
+    assert engine.opened == [("a",)]  # no session only to measure
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "g (float[N, 4] x) => (float[N, 4] y) { a = Abs(x) y = Neg(a) }",
+        "g (float[N, W] x) => (float[N, W] y) <float[N, W] a> { a = Abs(x) y = Neg(a) }",
+        "g (float[N, 4] x) => (float[N, 4] y) <float[M, 4] a> { a = Abs(x) y = Neg(a) }",
+        "g (float[?, 4] x) => (float[?, 4] y) <float[?, 4] a> { a = Abs(x) y = Neg(a) }",
+        "g (float[N, 4] x, float[M, 4] w) => (float[N, 4] y) <float[N, 4] a> { a = Abs(x) y = Add(a, w) }",
+    ],
+    ids=["no shape", "free width", "another name", "no name", "two names"],
+)
+def test_taps_whose_shapes_do_not_tell_their_size_must_be_measured(text: str):
+    assert inferred_tap_bytes(model_from_text(text), ("a",)) is None
 
 
 @pytest.mark.parametrize("cap", [1, 32, 64, 96, 200, 10_000])
