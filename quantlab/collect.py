@@ -3,16 +3,21 @@
 Never more than one part of one batch of activations is in memory: the tapped session splits a batch to stay under
 the cap; an engine that counts by itself, as on a GPU, keeps one tensor at a time and copies none. What is collected
 knows nothing of INT8, so one pass serves every calibrator, target and bit width.
+
+The tensors of a part are counted side by side, by as many threads as run the model (the loops release the GIL): one
+thread alone takes longer to count what a MobileNetV2 computes than to compute it [measured: 0.56 s, 0.49 s].
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
-from quantlab.data.batch import Batch, Batches
+from quantlab.cores import usable_cores
+from quantlab.data.batch import Array, Batch, Batches
 from quantlab.engines.engine import CountingSession, CountsItself, Engine
 from quantlab.engines.parts import DEFAULT_MEMORY_CAP_BYTES, TappedModel
 from quantlab.errors import CalibrationError, PlanError
@@ -33,12 +38,14 @@ class CollectSettings:
 
     Attributes:
         memory_cap_bytes: the most bytes of tapped activations held at once, where they are copied to be counted.
+        threads: how many threads count, or None for one per core that this process may use.
         on_progress: called with the number of samples just counted.
         on_partial: called after every batch with a function that returns the statistics so far, so that a caller
             can save them from time to time and resume later.
     """
 
     memory_cap_bytes: int = DEFAULT_MEMORY_CAP_BYTES
+    threads: int | None = None
     on_progress: OnProgress | None = None
     on_partial: Callable[[Callable[[], Statistics]], None] | None = None
 
@@ -48,22 +55,26 @@ class _Collection:
     """The counters of one pass."""
 
     counters: dict[str, TensorCounter]
+    workers: Executor
     samples: int = 0
     before: Statistics | None = field(default=None)
     counted: dict[str, TensorStatistics] = field(default_factory=dict)
 
     def add(self, tapped: TappedModel | CountingSession, batch: Batch) -> None:
         where = f"samples {batch.first}..{batch.first + batch.size - 1}"
-        for name in self.counters.keys() & batch.feeds.keys():
-            self.counters[name].add(batch.feeds[name], batch=where)
+        self._count({name: array for name, array in batch.feeds.items() if name in self.counters}, where)
         if isinstance(tapped, TappedModel):
             for part in tapped.run(batch.feeds):
-                for name, array in part.items():
-                    self.counters[name].add(array, batch=where)
+                self._count(part, where)
         else:
             for name, seen in tapped.count(batch.feeds, batch=where).items():
                 self.counted[name] = self.counted[name].merge(seen) if name in self.counted else seen
         self.samples += batch.size
+
+    def _count(self, arrays: Mapping[str, Array], where: str) -> None:
+        """Count arrays side by side; each has a counter of its own."""
+        for _ in self.workers.map(lambda name: self.counters[name].add(arrays[name], batch=where), arrays):
+            pass  # asking for the results raises what a thread raised, of the first tensor first
 
     def statistics(self) -> Statistics:
         tensors = {name: counter.statistics() for name, counter in self.counters.items()} | self.counted
@@ -105,10 +116,14 @@ def collect(
     settings = settings or CollectSettings()
     _check_names(model, tensors, resume)
     remaining = batches if resume is None else batches.beyond(resume.samples)
-    collection = _Collection({name: TensorCounter(name) for name in tensors}, before=resume)
     inputs = {spec.name for spec in model.inputs}
     taps = [name for name in tensors if name not in inputs]
-    with _opened(engine, model, taps, settings) as tapped:
+    counters = {name: TensorCounter(name) for name in tensors}
+    with (
+        ThreadPoolExecutor(settings.threads or usable_cores()) as workers,
+        _opened(engine, model, taps, settings) as tapped,
+    ):
+        collection = _Collection(counters, workers, before=resume)
         for batch in remaining:
             collection.add(tapped, batch)
             if settings.on_progress:

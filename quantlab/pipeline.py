@@ -137,6 +137,7 @@ def collect_for(job: Job, *, folder: RunFolder | None = None, progress: Progress
     with progress("collecting statistics", None if size is None else size - done) as advance:
         settings = CollectSettings(
             memory_cap_bytes=job.recipe.memory_cap_mb * 2**20,
+            threads=job.recipe.threads,
             on_progress=advance,
             on_partial=_saver(folder, fingerprint) if folder else None,
         )

@@ -45,6 +45,12 @@ def test_statistics_do_not_depend_on_the_memory_cap():
     assert collected(images, settings=CollectSettings(memory_cap_bytes=2000)).same_as(collected(images))
 
 
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_statistics_do_not_depend_on_how_many_threads_count(threads):
+    images = noise(9, 3, 8, 8)
+    assert collected(images, settings=CollectSettings(threads=threads)).same_as(collected(images))
+
+
 def test_resuming_counts_only_the_samples_that_are_missing():
     images = noise(20, 3, 8, 8)
     first = collected(images[:7])

@@ -7,7 +7,6 @@ of uint8 activations and int8 weights moreover add up in 16 bits and may saturat
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -15,6 +14,8 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from quantlab.cores import usable_cores
 
 # One name per instruction family, by the names that operating systems and py-cpuinfo give it.
 _FAMILIES: Mapping[str, str] = {
@@ -96,7 +97,7 @@ def read_environment(packages: Iterable[str] = _PACKAGES) -> Environment:
         architecture=platform.machine(),
         instructions=None if flags is None else families(flags),
         physical_cores=psutil.cpu_count(logical=False),
-        usable_cores=_usable_cores(),
+        usable_cores=usable_cores(),
         memory_bytes=int(psutil.virtual_memory().total),
         system=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),
@@ -116,12 +117,6 @@ def installed_version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @lru_cache(maxsize=1)
