@@ -126,7 +126,7 @@ def run_job(job: Job, *, out: str | Path | None = None, progress: Progress = sil
 
 def collect_for(job: Job, *, folder: RunFolder | None = None, progress: Progress = silent) -> Statistics:
     """Return the statistics of a job: from the folder if they are there, else from a pass over the samples."""
-    fingerprint = job.fingerprint()
+    fingerprint = job.fingerprint() if folder else ""  # all weights are hashed, only so that a folder can resume
     saved = folder.saved_statistics(fingerprint) if folder else None
     if saved is not None and saved.is_complete:
         _logger.info("statistics of %d samples were there already", saved.statistics.samples)
