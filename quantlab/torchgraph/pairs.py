@@ -1,12 +1,9 @@
 """Calls of QuantizeLinear and DequantizeLinear → what has a gradient.
 
-    x ─Q─▶ ─DQ─▶                    one call of `fake_quantize`, which keeps least and is exact
-    x ─Q─▶ ─Transpose─▶ ─DQ─▶       integers held as floats in between, through which the gradient passes
-    x ─Q─▶ anything else            integers, without a gradient
-    integers ─DQ─▶                  unchanged
-
-A symmetric int8 weight that is constant uses [-127, 127] as `qdq.bake` does, so that training sees the integers that
-will be deployed.
+x ─Q─▶ ─DQ─▶                    one call of `fake_quantize`, which keeps least and is exact
+x ─Q─▶ ─Transpose─▶ ─DQ─▶       integers held as floats in between, through which the gradient passes
+x ─Q─▶ anything else            integers, without a gradient
+integers ─DQ─▶                  unchanged
 """
 
 from __future__ import annotations
@@ -101,24 +98,16 @@ def _is_same(first: ir.Value | None, second: ir.Value | None) -> bool:
 
 def _grid_of(node: ir.Node) -> Grid:
     scale, zero_point = _parameters(node)
-    integers = DTYPES[_integer_type(node, zero_point)]
-    limits = torch.iinfo(integers)
+    limits = torch.iinfo(DTYPES[_integer_type(node, zero_point)])
     is_constant = node.inputs[0] is not None and ir.convenience.get_const_tensor(node.inputs[0]) is not None
-    is_narrow = is_constant and integers == torch.int8 and _is_zero(zero_point)
-    lowest = limits.min + int(is_narrow)
     is_per_tensor = scale is not None and scale.shape is not None and len(scale.shape) == 0
     axis = None if is_per_tensor else _attribute(node, "axis", 1)
-    return Grid(lowest, limits.max, axis, is_weight=is_constant)
+    return Grid(limits.min, limits.max, axis, is_weight=is_constant)
 
 
 def _integer_type(node: ir.Node, zero_point: ir.Value | None) -> ir.DataType:
     known = None if zero_point is None else zero_point.dtype
     return known or ir.DataType(_attribute(node, "output_dtype", 0) or ir.DataType.UINT8)
-
-
-def _is_zero(zero_point: ir.Value | None) -> bool:
-    tensor = None if zero_point is None else ir.convenience.get_const_tensor(zero_point)
-    return zero_point is None or (tensor is not None and not np.any(tensor.numpy()))
 
 
 def _leads_to_floats(value: ir.Value) -> bool:

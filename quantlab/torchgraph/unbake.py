@@ -3,9 +3,8 @@
     integers ─DQ─▶          becomes   W ─Q─▶ ─DQ─▶      int8 and uint8, with the encoding that the DQ node holds
     int32 bias ─DQ─▶        becomes   bias              float while it is trained; `qdq.bake` makes integers of it again
 
-The float values are those that the integers stand for, so the outputs stay the same, except that a symmetric int8
-weight of -128 becomes -127. Works on the models of `qdq.bake` and on those of other tools, whose float weights are
-lost; what lay between two of their integers is not restored.
+The float values are those that the integers stand for, so the outputs stay the same. Works on the models of `qdq.bake`
+and on those of other tools, whose float weights are lost; what lay between two of their integers is not restored.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ from tests.models import noise, two_convs, two_convs_plan
 FEEDS = {"image": noise(3, 3, 8, 8, seed=9)}
 
 
-def plan_and_encodings(model: Model, part: float = 0.9) -> tuple[Plan, dict[str, Encoding]]:
-    """Return a plan for `two_convs` and encodings of a part of each range; the rest is clipped."""
+def plan_and_encodings(model: Model) -> tuple[Plan, dict[str, Encoding]]:
+    """Return a plan for `two_convs` and encodings that clip the outermost tenth of each range."""
     plan = two_convs_plan()
     seen = {**FEEDS, **outputs_of(model, FEEDS), "hidden": noise(3, 4, 8, 8, seed=8) * 5}
     encodings = {}
@@ -23,17 +23,17 @@ def plan_and_encodings(model: Model, part: float = 0.9) -> tuple[Plan, dict[str,
         if point.role == "bias":
             continue
         if point.role == "weight":
-            limit = np.abs(model.constant(point.tensor)).max(axis=(1, 2, 3)) * part
+            limit = np.abs(model.constant(point.tensor)).max(axis=(1, 2, 3)) * 0.9
             interval = Range.of(-limit, limit)
         else:
             values = seen[point.tensor]
-            interval = Range.of(values.min() * part, values.max() * part)
+            interval = Range.of(values.min() * 0.9, values.max() * 0.9)
         encodings[point.tensor] = encoding_from_range(interval, point.scheme)
     return plan, encodings
 
 
-def two_convs_qdq(part: float = 0.9) -> tuple[Model, Plan, dict[str, Encoding]]:
+def two_convs_qdq() -> tuple[Model, Plan, dict[str, Encoding]]:
     """Return `two_convs` with Q/DQ pairs, the plan and the encodings they are from."""
     model = two_convs()
-    plan, encodings = plan_and_encodings(model, part)
+    plan, encodings = plan_and_encodings(model)
     return insert(model, plan, encodings), plan, encodings
