@@ -34,22 +34,23 @@ def max_pool(  # noqa: PLR0913 - ONNX's parameters
     """Return the largest element of each window."""
     if outputs > 1:
         raise ModelError("the places of the largest elements (output Indices) are not computed; drop that output")
-    window = Window.of(kernel_shape, strides=strides, dilations=dilations, pads=pads, auto_pad=auto_pad)
-    window = window.filled(x.shape[2:], ceil_mode=bool(ceil_mode))
-    if x.is_floating_point():
-        lowest: float = float("-inf")
+    if not x.is_floating_point():  # torch pools few integer types; every 8-bit value is a float too
+        integers = x.dtype
+        x = x.to(torch.float32)
     else:
-        lowest, integers = torch.iinfo(x.dtype).min, x.dtype
-    halves = zip(window.pads_begin, window.kernel, strict=True)
-    if not window.is_symmetric or any(pad > size // 2 for pad, size in halves):
-        x, window = pad_spatial(x, window.pads, lowest), window.without_pads()
+        integers = None
+    window = Window.of(kernel_shape, strides=strides, dilations=dilations, pads=pads, auto_pad=auto_pad)
+    placed = window.placed(x.shape[2:])
     pool = _MAX_POOLS[window.rank - 1]
-    if x.is_floating_point():
-        pooled: Tensor = pool(x, window.kernel, window.strides, window.pads_begin, window.dilations)
-        return pooled
-    # torch pools few integer types; every 8-bit value is a float too.
-    pooled = pool(x.to(torch.float32), window.kernel, window.strides, window.pads_begin, window.dilations)
-    return pooled.to(integers)
+    if placed.suits_torch:
+        pooled: Tensor = pool(
+            x, placed.kernel, placed.strides, placed.pads_begin, placed.dilations, ceil_mode=bool(ceil_mode)
+        )
+    else:
+        filled = window.filled(x.shape[2:], ceil_mode=bool(ceil_mode))
+        padded = pad_spatial(x, filled.pads, float("-inf"))
+        pooled = pool(padded, filled.kernel, filled.strides, 0, filled.dilations)
+    return pooled if integers is None else pooled.to(integers)
 
 
 @op("AveragePool", since=(11, 19, 22))
@@ -66,18 +67,22 @@ def average_pool(  # noqa: PLR0913 - ONNX's parameters
 ) -> Tensor:
     """Return the mean of each window, of its elements alone or with the pads."""
     window = Window.of(kernel_shape, strides=strides, dilations=dilations, pads=pads, auto_pad=auto_pad)
-    declared = window.placed(x.shape[2:])
-    filled = window.filled(x.shape[2:], ceil_mode=bool(ceil_mode))
-    halves = zip(filled.pads_begin, filled.kernel, strict=True)
-    is_plain = filled.is_symmetric and set(filled.dilations) == {1} and all(pad <= size // 2 for pad, size in halves)
-    if is_plain and filled.pads == declared.pads:
-        pool = _AVERAGE_POOLS[filled.rank - 1]
-        includes = bool(count_include_pad)
-        mean: Tensor = pool(x, filled.kernel, filled.strides, filled.pads_begin, count_include_pad=includes)
+    placed = window.placed(x.shape[2:])
+    if placed.suits_torch and set(placed.dilations) == {1}:
+        pool = _AVERAGE_POOLS[window.rank - 1]
+        mean: Tensor = pool(
+            x,
+            placed.kernel,
+            placed.strides,
+            placed.pads_begin,
+            ceil_mode=bool(ceil_mode),
+            count_include_pad=bool(count_include_pad),
+        )
         return mean
+    filled = window.filled(x.shape[2:], ceil_mode=bool(ceil_mode))
     counted = torch.ones_like(x[:1, :1])
-    counted = pad_spatial(counted, declared.pads, 1.0) if count_include_pad else pad_spatial(counted, declared.pads)
-    rest = tuple(end - have for end, have in zip(filled.pads, declared.pads, strict=True))
+    counted = pad_spatial(counted, placed.pads, 1.0 if count_include_pad else 0.0)
+    rest = tuple(end - have for end, have in zip(filled.pads, placed.pads, strict=True))
     sums = _window_sums(pad_spatial(x, filled.pads), filled)
     return sums / _window_sums(pad_spatial(counted, rest), filled)
 

@@ -71,6 +71,12 @@ class Window:
         """Whether begins and ends are equal and not negative, as torch wants them."""
         return self.pads_begin == self.pads_end and all(pad >= 0 for pad in self.pads)
 
+    @property
+    def suits_torch(self) -> bool:
+        """Whether torch's poolings take the pads: equal on both sides, and at most half the window."""
+        halves = zip(self.pads_begin, self.kernel, strict=True)
+        return self.is_symmetric and all(pad <= size // 2 for pad, size in halves)
+
     def with_pads(self, pads: Sequence[int]) -> Window:
         """Return the window with these pads and no rule."""
         return replace(self, pads=tuple(pads), auto_pad="NOTSET")
