@@ -36,7 +36,7 @@ class Draft:
         _check(model)
         self._target = target
         self._points: dict[str, Point] = {}
-        self._skips: list[Skip] = []
+        self._skips: dict[tuple[str, str], Skip] = {}
         self._integer: set[str] = set()
         self._float: dict[str, str] = {}
         self._owner: dict[str, str] = {}
@@ -81,12 +81,10 @@ class Draft:
     def skip(self, tensor: str, reason: str, readers: Iterable[Reader] = ()) -> None:
         """Say why a tensor (or only some of the nodes that read it) stays float; equal sentences are merged."""
         about = self._sorted(readers)
-        for index, known in enumerate(self._skips):
-            if (known.tensor, known.reason) == (tensor, reason):
-                both = self._sorted((*known.readers, *about)) if known.readers and about else ()
-                self._skips[index] = replace(known, readers=both)
-                return
-        self._skips.append(Skip(tensor, reason, about))
+        known = self._skips.get((tensor, reason))
+        if known is not None:
+            about = self._sorted((*known.readers, *about)) if known.readers and about else ()
+        self._skips[tensor, reason] = Skip(tensor, reason, about)
 
     def share(self, tensor: str, owner: str) -> None:
         """Make a tensor use the encoding of another; chains and groups that meet end at one owner."""
@@ -130,7 +128,7 @@ class Draft:
         return Plan(
             target=self._target,
             points=tuple(_in_group(point, groups[self._root(point.tensor)]) for point in points),
-            skips=tuple(sorted(self._skips, key=lambda skip: self._tensor_order.get(skip.tensor, end))),
+            skips=tuple(sorted(self._skips.values(), key=lambda skip: self._tensor_order.get(skip.tensor, end))),
             integer_nodes=tuple(sorted(self._integer, key=self._node_order.__getitem__)),
             float_nodes=tuple(sorted(self._float.items(), key=lambda item: self._node_order[item[0]])),
             fences=tuple(sorted(self._fences, key=self._tensor_order.__getitem__)),
