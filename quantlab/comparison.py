@@ -6,23 +6,19 @@ The statistics are collected once, or read from a run's folder; every range is d
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
-
 from quantlab.calibrators import CALIBRATORS, calibrator_named
 from quantlab.evaluation import Evaluation
+from quantlab.evaluation.evaluation import Row
 from quantlab.job import Job
-from quantlab.pipeline import collect_for, evaluate_for, quantize
+from quantlab.pipeline import FLOAT, evaluate_for, quantize
 from quantlab.progress import Progress, silent
 from quantlab.report.build import Quantized
-from quantlab.report.to_terminal import answers_table, costs_table
+from quantlab.resume import Collected, collect_for
 from quantlab.run_folder import RunFolder
-from quantlab.stats.table import Statistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +46,14 @@ class Comparison:
 
     Attributes:
         job: model and data.
-        statistics: what every range was decided from.
-        quantized: by target and calibrator, as "onnxruntime entropy".
-        evaluation: of the float model and all of these.
+        collected: what every range was decided from.
+        quantized: by target, then by calibrator.
+        evaluation: of the float model and all of these, called "TARGET CALIBRATOR".
     """
 
     job: Job
-    statistics: Statistics
-    quantized: Mapping[str, Quantized]
+    collected: Collected
+    quantized: Mapping[str, Mapping[str, Quantized]]
     evaluation: Evaluation
 
     def ranges(self) -> tuple[RangeRow, ...]:
@@ -69,36 +65,45 @@ class Comparison:
             if point.shared_with is None and point.fixed_range is None
         )
 
-    def _range_row(self, target: str, tensor: str) -> RangeRow:
-        seen = self.statistics.tensors[tensor]
-        ranges = {}
-        for name, made in self.quantized.items():
-            if name.split()[0] == target:
-                reached = made.encodings[tensor].range
-                ranges[name.split()[1]] = (float(reached.low), float(reached.high))
-        return RangeRow(target, tensor, seen.minimum, seen.maximum, ranges)
-
-    def render(self) -> RenderableType:
-        """Return what rich prints: answers, costs, and the largest value that every calibrator keeps."""
-        evaluation = self.evaluation.to_json()
-        parts: list[RenderableType] = [answers_table(evaluation), Text(), costs_table(evaluation), Text()]
-        parts += [ranges_table(target, self.ranges()) for target in self.job.plans]
-        parts += [Text(f"WARNING: {warning}", style="bold red") for warning in self.job.warnings]
-        return Group(*parts)
+    def sentences(self) -> tuple[str, ...]:
+        """Return for each target which calibrator stays closest to the float model, and whether accuracies differ."""
+        return tuple(self._sentence(target) for target, plan in self.job.plans.items() if plan.points)
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values: the evaluation and the ranges."""
-        rows = [
-            {
-                "target": row.target,
-                "tensor": row.tensor,
-                "minimum": row.minimum,
-                "maximum": row.maximum,
-                "ranges": {name: list(bounds) for name, bounds in row.ranges.items()},
-            }
-            for row in self.ranges()
-        ]
-        return {"evaluation": self.evaluation.to_json(), "ranges": rows, "warnings": list(self.job.warnings)}
+        """Return plain values: the evaluation, the ranges, and sentences about both."""
+        return {
+            "summary": list(self.sentences()),
+            "evaluation": self.evaluation.to_json(),
+            "ranges": [asdict(row) for row in self.ranges()],
+            "samples": self.job.notes[0],
+            "notes": [*([self.collected.note] if self.collected.note else []), *self.job.notes[1:]],
+            "warnings": list(self.job.warnings),
+        }
+
+    def __str__(self) -> str:
+        return "\n".join([*self.sentences(), str(self.evaluation)])
+
+    def _range_row(self, target: str, tensor: str) -> RangeRow:
+        seen = self.collected.statistics.tensors[tensor]
+        ranges = {}
+        for name, made in self.quantized[target].items():
+            reached = made.encodings[tensor].range
+            ranges[name] = (float(reached.low), float(reached.high))
+        return RangeRow(target, tensor, seen.minimum, seen.maximum, ranges)
+
+    def _sentence(self, target: str) -> str:
+        rows = {name: self.evaluation.row(_label(target, name)) for name in self.quantized[target]}
+        closest = max(rows, key=lambda name: _decibels(rows[name]))
+        said = f"{target}: {closest} stays closest to {FLOAT} ({rows[closest].sqnr or 'not compared'})."
+        shares = {name: row.accuracies[0].share for name, row in rows.items() if row.accuracies}
+        if len(shares) < 2:
+            return said
+        best, worst = max(shares, key=shares.__getitem__), min(shares, key=shares.__getitem__)
+        drop = self.evaluation.drop_between(_label(target, best), _label(target, worst))
+        if drop is None or drop.interval[0] <= 0:
+            return f"{said} By accuracy, {self.evaluation.labelled} samples do not tell the calibrators apart."
+        low, high = drop.interval
+        return f"{said} {best} is more accurate than {worst}, by {drop.points:.2f} points [{low:.2f}, {high:.2f}]."
 
 
 def compare(
@@ -120,28 +125,23 @@ def compare(
         RecipeError: a calibrator is unknown.
     """
     chosen = {name: calibrator_named(name) for name in calibrators}
-    statistics = collect_for(job, folder=None if folder is None else RunFolder(folder), progress=progress)
-    quantized = {
-        f"{target} {name}": quantize(job, plan, statistics, calibrator)
-        for target, plan in job.plans.items()
-        for name, calibrator in chosen.items()
-    }
-    evaluation = evaluate_for(job, {name: made.model for name, made in quantized.items()}, progress=progress)
-    return Comparison(job, statistics, quantized, evaluation)
+    run_folder = None if folder is None else RunFolder(folder)
+    collected = collect_for(job, folder=run_folder, progress=progress)
+    if run_folder:
+        run_folder.publish()
+    quantized: dict[str, dict[str, Quantized]] = {target: {} for target in job.plans}
+    with progress("quantizing", len(job.plans) * len(chosen)) as advance:
+        for target, plan in job.plans.items():
+            for name, calibrator in chosen.items():
+                quantized[target][name] = quantize(job, plan, collected.statistics, calibrator)
+                advance(1)
+    models = {_label(target, name): made.model for target, row in quantized.items() for name, made in row.items()}
+    return Comparison(job, collected, quantized, evaluate_for(job, models, progress=progress))
 
 
-def ranges_table(target: str, rows: Sequence[RangeRow]) -> Table:
-    """Return the range that every calibrator chose, a row per tensor of a target."""
-    mine = [row for row in rows if row.target == target]
-    table = Table(title=f"Ranges for {target}", title_justify="left", box=None, pad_edge=False, header_style="bold")
-    calibrators = list(mine[0].ranges) if mine else []
-    for column in ("tensor", "seen", *calibrators):
-        table.add_column(column, justify="left" if column == "tensor" else "right", overflow="fold")
-    for row in mine:
-        chosen = [_bounds(*row.ranges[name]) for name in calibrators]
-        table.add_row(row.tensor, _bounds(row.minimum, row.maximum), *chosen)
-    return table
+def _label(target: str, calibrator: str) -> str:
+    return f"{target} {calibrator}"
 
 
-def _bounds(low: float, high: float) -> str:
-    return f"{low:.3g}..{high:.3g}"
+def _decibels(row: Row) -> float:
+    return float("-inf") if row.sqnr is None else row.sqnr.db

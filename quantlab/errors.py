@@ -7,7 +7,7 @@
     ├── CalibrationError        statistics or ranges cannot be computed
     ├── EngineError             a runtime failed
     │   └── EngineMissing       a runtime is not installed; the message says what to install
-    ├── RecipeError             a setting is unknown or out of its limits
+    ├── RecipeError             a setting is unknown or out of its limits; exit code 2, as for other wrong usage
     └── RunError                a run's folder cannot be read or written
 
 A message says what is wrong, where (file, node, tensor, batch, field) and what to do, in one line.
@@ -48,6 +48,8 @@ class EngineMissing(EngineError):
 
 class RecipeError(QuantlabError):
     """A setting is unknown or out of its limits."""
+
+    exit_code = 2
 
 
 class RunError(QuantlabError):

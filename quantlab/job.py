@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,14 +14,12 @@ from quantlab.data.split import split
 from quantlab.engines.engine import Engine
 from quantlab.engines.onnxruntime import OnnxRuntime
 from quantlab.errors import DataError
+from quantlab.fingerprint import fingerprint
 from quantlab.graph.model import Model
-from quantlab.graph.save import to_bytes
 from quantlab.opening import open_float_model, prepare_with_shapes
 from quantlab.plan import Plan
 from quantlab.recipe import Recipe
 from quantlab.targets import target_named
-
-_logger = logging.getLogger(__name__)
 
 # So many samples tell whether inputs lie where the preprocessing puts them.
 _SAMPLES_TO_LOOK_AT = 64
@@ -68,18 +64,8 @@ class Job:
         return observed_tensors(self.plans.values())
 
     def fingerprint(self) -> str:
-        """Return what tells these statistics from others: a hash of the model, the samples and the observed tensors.
-
-        Of the samples it takes the source's name and size and the bytes of the first one: files that change
-        elsewhere under the same name are not noticed.
-        """
-        digest = hashlib.sha256(to_bytes(self.model))
-        first = first_batch(self.calibration.in_batches_of(self.model.inputs[0].fixed_batch or 1))
-        for name in sorted(first.feeds):
-            digest.update(first.feeds[name].tobytes())
-        stop = self.calibration.stop
-        digest.update(repr((self.calibration.name, self.calibration.size, stop, self.observed)).encode())
-        return digest.hexdigest()
+        """Return what tells these statistics from others; see `quantlab.fingerprint`."""
+        return fingerprint(self.model, self.calibration, self.observed)
 
 
 def open_job(recipe: Recipe, inputs: Inputs | None = None) -> Job:

@@ -8,16 +8,13 @@ Every stage is a function of its own module and can be called alone; here they a
 
 from __future__ import annotations
 
-import logging
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from quantlab.audit import audit_onnxruntime
 from quantlab.calibrate import calibrate
 from quantlab.calibrators.calibrator import Calibrator
-from quantlab.collect import CollectSettings, collect
 from quantlab.data.guard import chance_warning
 from quantlab.engines.engine import Engine
 from quantlab.engines.onnxruntime import OnnxRuntime
@@ -30,15 +27,12 @@ from quantlab.qdq import bake, insert
 from quantlab.recipe import Recipe
 from quantlab.report.build import Outcome, Quantized, build_report
 from quantlab.report.report import Report
-from quantlab.run_folder import RunFolder
+from quantlab.resume import collect_for
+from quantlab.run_folder import REPORT, RunFolder
 from quantlab.stats.table import Statistics
-
-_logger = logging.getLogger(__name__)
 
 FLOAT = "fp32"
 """What the float model is called beside the INT8 models."""
-
-_SECONDS_BETWEEN_SAVES = 10.0
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -100,51 +94,52 @@ def ptq(
     return run_job(open_job(recipe, Inputs(**given)), out=out, progress=progress)
 
 
-def run_recipe(recipe: Recipe, *, out: str | Path | None = None, progress: Progress = silent) -> Run:
-    """Do what a recipe says; see `ptq`."""
-    return run_job(open_job(recipe), out=out, progress=progress)
+def run_recipe(
+    recipe: Recipe,
+    *,
+    out: str | Path | None = None,
+    progress: Progress = silent,
+    command: Sequence[str] | None = None,
+) -> Run:
+    """Do what a recipe says; see `ptq`. The report tells the command line, if there is one."""
+    return run_job(open_job(recipe), out=out, progress=progress, command=command)
 
 
-def run_job(job: Job, *, out: str | Path | None = None, progress: Progress = silent) -> Run:
+def run_job(
+    job: Job, *, out: str | Path | None = None, progress: Progress = silent, command: Sequence[str] | None = None
+) -> Run:
     """Do what a job says; with a folder, go on from what an interrupted run left there, and write the results."""
     folder = None if out is None else RunFolder(out)
+    collected = collect_for(job, folder=folder, progress=progress)
+    calibrator = job.recipe.calibrator_with_options()
+    quantized: dict[str, Quantized] = {}
+    with progress("quantizing", len(job.plans)) as advance:
+        for target, plan in job.plans.items():
+            quantized[target] = quantize(job, plan, collected.statistics, calibrator)
+            advance(1)
+    int8_models = {target: made.model for target, made in quantized.items()}
     if folder:
         folder.write_recipe(job.recipe)
         folder.write_plans(job.plans)
-    statistics = collect_for(job, folder=folder, progress=progress)
-    calibrator = job.recipe.calibrator_with_options()
-    quantized = {target: quantize(job, plan, statistics, calibrator) for target, plan in job.plans.items()}
-    if folder:
-        folder.write_models(job.model, {target: made.model for target, made in quantized.items()})
-    evaluation = evaluate_for(job, {target: made.model for target, made in quantized.items()}, progress=progress)
-    outcome = Outcome(job, statistics, quantized, evaluation, _late_warnings(job, evaluation))
-    report = build_report(outcome)
-    if folder:
-        folder.write_report(report.to_json())
-    return Run(job.recipe, job.model, statistics, quantized, evaluation, report, folder.path if folder else None)
-
-
-def collect_for(job: Job, *, folder: RunFolder | None = None, progress: Progress = silent) -> Statistics:
-    """Return the statistics of a job: from the folder if they are there, else from a pass over the samples."""
-    fingerprint = job.fingerprint() if folder else ""  # all weights are hashed, only so that a folder can resume
-    saved = folder.saved_statistics(fingerprint) if folder else None
-    if saved is not None and saved.is_complete:
-        _logger.info("statistics of %d samples were there already", saved.statistics.samples)
-        return saved.statistics
-    resume = saved.statistics if saved is not None else None
-    done = resume.samples if resume else 0
-    size = job.calibration.size
-    with progress("collecting statistics", None if size is None else size - done) as advance:
-        settings = CollectSettings(
-            memory_cap_bytes=job.recipe.memory_cap_mb * 2**20,
-            threads=job.recipe.threads,
-            on_progress=advance,
-            on_partial=_saver(folder, fingerprint) if folder else None,
+        folder.write_models(job.model, int8_models)
+    evaluation = evaluate_for(job, int8_models, progress=progress)
+    report = build_report(
+        Outcome(
+            job,
+            collected.statistics,
+            quantized,
+            evaluation,
+            notes=(collected.note,) if collected.note else (),
+            warnings=_late_warnings(job, evaluation),
+            files=folder.entries() if folder else {},
+            command=command,
         )
-        statistics = collect(job.model, job.observed, job.engine, job.calibration, settings=settings, resume=resume)
+    )
     if folder:
-        folder.write_statistics(statistics, fingerprint, is_complete=True)
-    return statistics
+        folder.write_text(REPORT, report.to_json())
+        folder.publish()
+    path = folder.path if folder else None
+    return Run(job.recipe, job.model, collected.statistics, quantized, evaluation, report, path)
 
 
 def quantize(job: Job, plan: Plan, statistics: Statistics, calibrator: Calibrator) -> Quantized:
@@ -171,9 +166,7 @@ def evaluate_for(job: Job, int8_models: Mapping[str, Model], *, progress: Progre
         latency_batch_sizes=_latency_batches(job),
         seed=job.recipe.seed,
     )
-    with progress("evaluating", job.evaluation.size) as advance:
-        models = {FLOAT: job.model, **int8_models}
-        return evaluate(models, engines, job.evaluation, settings=settings, on_progress=advance)
+    return evaluate({FLOAT: job.model, **int8_models}, engines, job.evaluation, settings=settings, progress=progress)
 
 
 def _engine_for(job: Job, target: str) -> Engine:
@@ -186,19 +179,6 @@ def _engine_for(job: Job, target: str) -> Engine:
 def _latency_batches(job: Job) -> tuple[int, ...]:
     fixed = next((spec.fixed_batch for spec in job.model.inputs if spec.fixed_batch is not None), None)
     return job.recipe.latency_batches if fixed is None else (fixed,)
-
-
-def _saver(folder: RunFolder, fingerprint: str) -> Callable[[Callable[[], Statistics]], None]:
-    """Return what saves the statistics so far, not more often than every few seconds."""
-    last = time.monotonic()
-
-    def save(statistics_so_far: Callable[[], Statistics]) -> None:
-        nonlocal last
-        if time.monotonic() - last >= _SECONDS_BETWEEN_SAVES:
-            folder.write_statistics(statistics_so_far(), fingerprint, is_complete=False)
-            last = time.monotonic()
-
-    return save
 
 
 def _late_warnings(job: Job, evaluation: Evaluation) -> tuple[str, ...]:

@@ -5,14 +5,19 @@
     DIR/stats.npz     the statistics                      DIR/report.json                what came out
     DIR/state.json    whose statistics stats.npz holds, and whether they are complete
 
-A file appears under its name only when it is whole: it is written to a temporary name and renamed.
+While a run goes on it writes to `DIR/unfinished/`; at its end the files move up together, the report last, in the
+place of those of the run before. So DIR holds one whole run or none, whatever happens on the way, and its report
+speaks of the files beside it. An interrupted run leaves its statistics so far in `DIR/unfinished/`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,12 +29,25 @@ from quantlab.plan import Plan
 from quantlab.recipe import Recipe
 from quantlab.stats.table import Statistics
 
+REPORT = "report.json"
+UNFINISHED = "unfinished"
+_STATISTICS = ("stats.npz", "state.json")
+# What else a run leaves; `model.*` covers data files of models above 2 GB.
+_RESULTS = (REPORT, "report.html", "recipe.toml", "plan.json", "model.*.onnx", "model.*.onnx.data")
+
 
 class SavedStatistics(NamedTuple):
     """Statistics found in a folder, and whether they hold every calibration sample."""
 
     statistics: Statistics
     is_complete: bool
+
+
+class FileEntry(NamedTuple):
+    """One file of a run, for its report."""
+
+    size_bytes: int
+    sha256: str
 
 
 class RunFolder:
@@ -46,40 +64,42 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
                 pass
+        except FileExistsError as error:
+            raise RunError(f"{self.path}: this is a file, not a folder to write to; choose another --out") from error
         except OSError as error:
-            reason = error.strerror or str(error)
             raise RunError(
-                f"{self.path}: the output folder cannot be written to ({reason}); choose another --out"
+                f"{self.path}: the output folder cannot be written to ({_reason(error)}); choose another --out"
             ) from error
 
-    def float_model(self) -> Path:
-        """Path of the prepared float model."""
-        return self.path / "model.fp32.onnx"
+    @property
+    def unfinished(self) -> Path:
+        """Where the files lie until the run is whole."""
+        return self.path / UNFINISHED
 
-    def int8_model(self, target: str) -> Path:
-        """Path of a target's INT8 model."""
-        return self.path / f"model.{target}.int8.onnx"
+    def begin(self, fingerprint: str) -> None:
+        """Clear what another interrupted run left; statistics with this fingerprint stay."""
+        if not self.unfinished.is_dir():
+            return
+        kept = _STATISTICS if _load_statistics(self.unfinished, fingerprint) else ()
+        for path in self.unfinished.iterdir():
+            if path.name not in kept:
+                _remove(path)
 
     def write_recipe(self, recipe: Recipe) -> None:
         """Write `recipe.toml`."""
-        write_text(self.path / "recipe.toml", recipe.to_toml())
+        self.write_text("recipe.toml", recipe.to_toml())
 
     def write_plans(self, plans: Mapping[str, Plan]) -> None:
         """Write `plan.json`: every plan by the name of its target."""
-        text = json.dumps({name: json.loads(plan.to_json()) for name, plan in plans.items()}, indent=1)
-        write_text(self.path / "plan.json", text)
-
-    def write_report(self, text: str) -> Path:
-        """Write `report.json` and return its path."""
-        path = self.path / "report.json"
-        write_text(path, text)
-        return path
+        plain = {name: json.loads(plan.to_json()) for name, plan in plans.items()}
+        self.write_text("plan.json", json.dumps(plain, indent=1))
 
     def write_models(self, float_model: Model, int8_models: Mapping[str, Model]) -> None:
-        """Write the float model and every INT8 model."""
-        save(float_model, self.float_model())
+        """Write the float model as `model.fp32.onnx` and every INT8 model by its target."""
+        self._make_unfinished()
+        save(float_model, self.unfinished / "model.fp32.onnx")
         for target, model in int8_models.items():
-            save(model, self.int8_model(target))
+            save(model, self.unfinished / int8_name(target))
 
     def write_statistics(self, statistics: Statistics, fingerprint: str, *, is_complete: bool) -> None:
         """Write the statistics so far and whose they are.
@@ -87,20 +107,59 @@ class RunFolder:
         The statistics say themselves how many samples they hold, so a stop between the two writes costs at most
         the mark that they are complete.
         """
-        _guard(self.path / "stats.npz", lambda: statistics.save(self.path / "stats.npz"))
+        self._make_unfinished()
+        path = self.unfinished / "stats.npz"
+        _guard(path, lambda: statistics.save(path))
         state = {"fingerprint": fingerprint, "samples": statistics.samples, "is_complete": is_complete}
-        write_text(self.path / "state.json", json.dumps(state))
+        self.write_text("state.json", json.dumps(state))
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file of the run."""
+        self._make_unfinished()
+        write_text(self.unfinished / name, text)
 
     def saved_statistics(self, fingerprint: str) -> SavedStatistics | None:
-        """Return saved statistics, or None if there are none with this fingerprint."""
-        try:
-            state = json.loads((self.path / "state.json").read_text(encoding="utf-8"))
-            if state["fingerprint"] != fingerprint:
-                return None
-            statistics = Statistics.load(self.path / "stats.npz")
-        except (OSError, ValueError, KeyError, TypeError, CalibrationError):
-            return None  # nothing usable is there: start anew
-        return SavedStatistics(statistics, bool(state["is_complete"]) and statistics.samples == state["samples"])
+        """Return statistics with this fingerprint: of an interrupted run, else of the finished one, else None."""
+        return _load_statistics(self.unfinished, fingerprint) or _load_statistics(self.path, fingerprint)
+
+    def entries(self) -> dict[str, FileEntry]:
+        """Return the files that this run has written, and the statistics it has used again, by name."""
+        paths = {name: self.path / name for name in _STATISTICS if (self.path / name).is_file()}
+        paths |= {path.name: path for path in self._written()}
+        return {name: _entry(path) for name, path in sorted(paths.items()) if name != "state.json"}
+
+    def publish(self) -> None:
+        """Put what this run has written in the place of the files of the run before, the report last."""
+        written = self._written()
+        if not written:
+            return
+        names = {path.name for path in written}
+        for pattern in _RESULTS:  # REPORT first: without one the folder tells nothing that does not hold
+            for old in self.path.glob(pattern):
+                if old.name == REPORT or old.name not in names:
+                    _remove(old)
+        for path in sorted(written, key=lambda path: path.name == REPORT):
+            _guard(path, partial(path.replace, self.path / path.name))
+        _guard(self.unfinished, self.unfinished.rmdir)
+
+    def _make_unfinished(self) -> None:
+        _guard(self.unfinished, lambda: self.unfinished.mkdir(exist_ok=True))
+
+    def _written(self) -> list[Path]:
+        return sorted(self.unfinished.iterdir()) if self.unfinished.is_dir() else []
+
+
+def int8_name(target: str) -> str:
+    """Return what the INT8 model of a target is called."""
+    return f"model.{target}.int8.onnx"
+
+
+def kept_samples(path: Path) -> int:
+    """Return how many samples an interrupted run in this folder has left statistics of."""
+    try:
+        return int(json.loads((path / UNFINISHED / "state.json").read_text(encoding="utf-8"))["samples"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
 
 
 def write_text(path: Path, text: str) -> None:
@@ -117,9 +176,32 @@ def write_text(path: Path, text: str) -> None:
     _guard(path, write)
 
 
-def _guard(path: Path, write: Callable[[], None]) -> None:
+def _load_statistics(folder: Path, fingerprint: str) -> SavedStatistics | None:
+    try:
+        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        if state["fingerprint"] != fingerprint:
+            return None
+        statistics = Statistics.load(folder / "stats.npz")
+        return SavedStatistics(statistics, bool(state["is_complete"]) and statistics.samples == state["samples"])
+    except (OSError, ValueError, KeyError, TypeError, CalibrationError):
+        return None  # nothing usable is there: start anew
+
+
+def _entry(path: Path) -> FileEntry:
+    with path.open("rb") as file:
+        return FileEntry(path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def _remove(path: Path) -> None:
+    _guard(path, partial(shutil.rmtree, path) if path.is_dir() else partial(path.unlink, missing_ok=True))
+
+
+def _guard(path: Path, write: Callable[[], object]) -> None:
     try:
         write()
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise RunError(f"{path}: cannot be written ({reason}); free space or choose another --out") from error
+        raise RunError(f"{path}: cannot be written ({_reason(error)}); free space or choose another --out") from error
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from quantlab.data.batch import Batches
+from quantlab.data.batch import Batch, Batches, InputSpec, Source
 from quantlab.data.open import open_source
 from quantlab.data.preprocess import Preprocess
 from quantlab.engines.engine import Engine
 from quantlab.engines.onnxruntime import OnnxRuntime
-from quantlab.errors import RecipeError
+from quantlab.errors import ModelError, RecipeError
 from quantlab.evaluation import Evaluation, EvaluationSettings
 from quantlab.evaluation import evaluate as evaluate_on
 from quantlab.evaluation.layers import LayerDiff, compare_layers
 from quantlab.graph.model import Model
 from quantlab.opening import open_model
-from quantlab.progress import Progress, silent
+from quantlab.progress import Advance, Progress, silent
 from quantlab.qdq.insert import TARGET_KEY
 
 
@@ -67,20 +67,28 @@ def evaluate(
 
     Raises:
         RecipeError: there is no model.
-        QuantlabError: a model or the data cannot be read, or do not fit each other.
+        ModelError: a model cannot be read, or its inputs are not those of the first.
+        DataError: the samples cannot be read, or do not fit the models.
     """
     if not models:
         raise RecipeError("evaluate: name at least one model")
     opened = _by_name([open_model(model) for model in models])
+    first, *others = opened.values()
+    for other in others:
+        _check_inputs(first, other)
     engine = engine or OnnxRuntime()
     engines = {name: engine_for(model, engine) for name, model in opened.items()}
-    batches = (samples or Samples()).batches_for(next(iter(opened.values())))
-    with progress("evaluating", batches.size) as advance:
-        return evaluate_on(opened, engines, batches, settings=settings, on_progress=advance)
+    batches = (samples or Samples()).batches_for(first)
+    return evaluate_on(opened, engines, batches, settings=settings, progress=progress)
 
 
 def diff(
-    first: object, second: object, samples: Samples | None = None, *, engine: OnnxRuntime | None = None
+    first: object,
+    second: object,
+    samples: Samples | None = None,
+    *,
+    engine: OnnxRuntime | None = None,
+    progress: Progress = silent,
 ) -> LayerDiff:
     """Return how far every tensor of the second model is from that of the first, worst first.
 
@@ -91,10 +99,19 @@ def diff(
         second: the other.
         samples: what to compare on; None for the bundled digits.
         engine: what runs them; None for ONNX Runtime on all cores.
+        progress: how the pass over the samples shows itself.
+
+    Raises:
+        ModelError: a model cannot be read, or the two have different inputs.
+        DataError: the samples cannot be read, or do not fit the models.
+        EngineError: the models have no tensor in common, or are refused.
     """
     one, other = open_model(first), open_model(second)
+    _check_inputs(one, other)
     batches = (samples or Samples()).batches_for(one)
-    return compare_layers(one, other, _simulating(engine or OnnxRuntime()), batches)
+    with progress("comparing", batches.size) as advance:
+        watched = replace(batches, source=_Watched(batches.source, advance))
+        return compare_layers(one, other, _simulating(engine or OnnxRuntime()), watched)
 
 
 def engine_for(model: Model, engine: OnnxRuntime) -> Engine:
@@ -103,8 +120,51 @@ def engine_for(model: Model, engine: OnnxRuntime) -> Engine:
     return engine if target == engine.name else _simulating(engine)
 
 
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """A source that tells how many samples were read."""
+
+    source: Source
+    advance: Advance
+
+    @property
+    def name(self) -> str:
+        return self.source.name
+
+    @property
+    def size(self) -> int | None:
+        return self.source.size
+
+    def read(self, start: int, stop: int | None, batch_size: int) -> Iterator[Batch]:
+        for batch in self.source.read(start, stop, batch_size):
+            yield batch
+            self.advance(batch.size)
+
+
 def _simulating(engine: OnnxRuntime) -> OnnxRuntime:
-    return OnnxRuntime(engine.threads, engine.providers, "none", engine.libraries)
+    return replace(engine, optimization="none")
+
+
+def _check_inputs(first: Model, other: Model) -> None:
+    """Check that two models take the same samples; batch size and the order of the inputs play no part."""
+    ours, theirs = ({spec.name: spec for spec in model.inputs} for model in (first, other))
+    if ours.keys() != theirs.keys() or not all(_agree(spec, theirs[name]) for name, spec in ours.items()):
+        listed = [", ".join(map(str, model.inputs)) for model in (other, first)]
+        raise ModelError(
+            f"{other.name}: its inputs ({listed[0]}) are not those of {first.name} ({listed[1]}), so the two cannot "
+            "see the same samples; name models of one origin"
+        )
+
+
+def _agree(one: InputSpec, other: InputSpec) -> bool:
+    if one.dtype != other.dtype:
+        return False
+    if one.shape is None or other.shape is None:
+        return True
+    axes = list(zip(one.shape[1:], other.shape[1:], strict=False))
+    return len(one.shape) == len(other.shape) and all(
+        a == b for a, b in axes if isinstance(a, int) and isinstance(b, int)
+    )
 
 
 def _by_name(models: Sequence[Model]) -> dict[str, Model]:

@@ -1,6 +1,4 @@
-import contextlib
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,11 +8,6 @@ import quantlab
 from quantlab.errors import DataError, ModelError
 from quantlab.graph.load import load
 from quantlab.graph.save import to_bytes
-from quantlab.job import Inputs, Job, open_job
-from quantlab.pipeline import collect_for
-from quantlab.progress import Advance
-from quantlab.recipe import Recipe
-from quantlab.run_folder import RunFolder
 from quantlab.targets import TARGETS
 from tests.models import noise, two_convs
 
@@ -61,48 +54,6 @@ def test_other_data_of_the_same_size_are_collected_anew(tmp_path):
     first = quick(out=tmp_path)
     second = quick(out=tmp_path, data=IMAGES * 2)
     assert not first.statistics.same_as(second.statistics)
-
-
-class StopsOnce:
-    """Batches of one sample that end in Ctrl-C the first time a sample is asked for."""
-
-    def __init__(self, stop_at: int) -> None:
-        self.stop_at = stop_at
-        self.has_stopped = False
-        self.read: list[int] = []
-
-    def __iter__(self):
-        self.read = []
-        for number in range(16):
-            if number == self.stop_at and not self.has_stopped:
-                self.has_stopped = True
-                raise KeyboardInterrupt
-            self.read.append(number)
-            yield {"image": IMAGES[number : number + 1]}
-
-
-def job_on(data: object) -> Job:
-    recipe = Recipe(threads=1, samples=16, batch_size=1, latency_batches=())
-    return open_job(recipe, Inputs(two_convs(channels=32), data, IMAGES))
-
-
-def test_an_interrupted_pass_goes_on_where_it_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr("quantlab.pipeline._SECONDS_BETWEEN_SAVES", 0.0)
-    whole = collect_for(job_on(list(StopsOnce(16))))
-    data = StopsOnce(16)
-    job = job_on(data)
-    data.stop_at = 9
-    with pytest.raises(KeyboardInterrupt):
-        collect_for(job, folder=RunFolder(tmp_path))
-    counted: list[int] = []
-
-    @contextlib.contextmanager
-    def counting(label: str, total: int | None) -> Iterator[Advance]:
-        yield counted.append
-
-    resumed = collect_for(job, folder=RunFolder(tmp_path), progress=counting)
-    assert sum(counted) == 16 - 9
-    assert resumed.same_as(whole)
 
 
 def test_random_data_are_only_used_by_name_and_marked():

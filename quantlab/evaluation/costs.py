@@ -17,6 +17,7 @@ from quantlab.evaluation.latency import Latency, LatencySettings, measure_latenc
 from quantlab.evaluation.memory import Memory, measure_memory
 from quantlab.evaluation.settings import EvaluationSettings
 from quantlab.graph.model import Model
+from quantlab.progress import Advance, Progress, silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,21 @@ class Costs:
 
 
 def measure_costs(
-    models: Mapping[str, Model], engines: Mapping[str, Engine], batches: Batches, settings: EvaluationSettings
+    models: Mapping[str, Model],
+    engines: Mapping[str, Engine],
+    batches: Batches,
+    settings: EvaluationSettings,
+    *,
+    progress: Progress = silent,
 ) -> Costs:
     """Return what the models cost, on the first samples of the data.
+
+    Args:
+        models: by name.
+        engines: by the same names, what runs each.
+        batches: the evaluation samples.
+        settings: what to measure.
+        progress: how timing, in turns, and measuring memory, model by model, show themselves.
 
     Raises:
         EngineError: an engine refuses a model, or fails while it runs.
@@ -49,32 +62,40 @@ def measure_costs(
     notes = [*([note] if note else []), *_engine_notes(engines[name] for name in timed)]
     if not sizes:
         return Costs(reasons=dict.fromkeys(models, "not measured"), notes=tuple(notes))
-    latencies = _latencies(timed, engines, [_feeds(batches, size) for size in sizes], settings.latency)
+    feeds = [_feeds(batches, size) for size in sizes]
+    with progress("timing", len(sizes) * settings.latency.turns) as advance:
+        latencies = _latencies(timed, engines, feeds, settings.latency, advance)
     if any(latency.is_unsteady for timed_ones in latencies.values() for latency in timed_ones):
         notes.append("latencies vary widely (p90 over twice the median): the machine was busy; measure on an idle one")
     memories: dict[str, Memory] = {}
     if settings.has_memory:
-        memories, failures = _memories(timed, engines, _feeds(batches, sizes[0]))
+        with progress("measuring memory", len(timed)) as advance:
+            memories, failures = _memories(timed, engines, feeds[0], advance)
         notes += failures
     reasons = {name: "not measured: its engine only simulates" for name in models if name not in timed}
     return Costs(latencies, reasons, memories, tuple(notes))
 
 
 def _latencies(
-    models: Mapping[str, Model], engines: Mapping[str, Engine], batches: Iterable[Feeds], settings: LatencySettings
+    models: Mapping[str, Model],
+    engines: Mapping[str, Engine],
+    batches: Iterable[Feeds],
+    settings: LatencySettings,
+    advance: Advance,
 ) -> dict[str, tuple[Latency, ...]]:
     threads = {name: engines[name].describe().get("threads", "unknown") for name in models}
     found: dict[str, tuple[Latency, ...]] = dict.fromkeys(models, ())
     with ExitStack() as stack:
         sessions = {name: stack.enter_context(engines[name].open(model)) for name, model in models.items()}
         for feeds in batches:
-            for name, latency in measure_latency(sessions, feeds, settings, threads=threads).items():
+            measured = measure_latency(sessions, feeds, settings, threads=threads, on_turn=advance)
+            for name, latency in measured.items():
                 found[name] += (latency,)
     return found
 
 
 def _memories(
-    models: Mapping[str, Model], engines: Mapping[str, Engine], feeds: Feeds
+    models: Mapping[str, Model], engines: Mapping[str, Engine], feeds: Feeds, advance: Advance
 ) -> tuple[dict[str, Memory], list[str]]:
     """Return the peak memories, and a sentence for each that could not be measured."""
     found, failures = {}, []
@@ -83,6 +104,7 @@ def _memories(
             found[name] = measure_memory(engines[name], model, feeds)
         except EngineError as error:
             failures.append(f"{name}: peak memory not measured ({error})")
+        advance(1)
     return found, failures
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from quantlab.data.batch import Batches
 from quantlab.engines.engine import Engine
@@ -21,6 +21,7 @@ from quantlab.evaluation.latency import speedup
 from quantlab.evaluation.settings import EvaluationSettings
 from quantlab.evaluation.size import measure_size
 from quantlab.graph.model import Model
+from quantlab.progress import Progress, silent
 
 _logger = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ def evaluate(
     batches: Batches,
     *,
     settings: EvaluationSettings | None = None,
-    on_progress: Callable[[int], None] | None = None,
+    progress: Progress = silent,
 ) -> Evaluation:
     """Return how the models compare with the first of them.
 
@@ -42,7 +43,7 @@ def evaluate(
         engines: by the same names, what runs each; engines that simulate are not timed.
         batches: the evaluation samples, labelled or not.
         settings: what to measure.
-        on_progress: called with the number of samples just judged.
+        progress: how the steps show themselves: judging, timing, measuring memory.
 
     Raises:
         RecipeError: there is no model, or a model has no engine.
@@ -52,8 +53,9 @@ def evaluate(
     settings = settings or EvaluationSettings()
     _check(models, engines)
     asked = JudgeSettings(settings.output, tuple(sorted({1, settings.top_k})), settings.task)
-    judgements, samples = judge(models, engines, batches, asked, on_progress)
-    costs = measure_costs(models, engines, batches, settings)
+    with progress("evaluating", batches.size) as advance:
+        judgements, samples = judge(models, engines, batches, asked, advance)
+    costs = measure_costs(models, engines, batches, settings, progress=progress)
     rows = [_row(name, models[name], engines[name], judgements[name], costs) for name in models]
     _logger.info("evaluated %d models on %d samples", len(models), samples)
     return Evaluation(

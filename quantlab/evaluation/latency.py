@@ -52,6 +52,11 @@ class LatencySettings:
         if self.runs < 1 or self.warmup < 0 or not self.seconds > 0:
             raise RecipeError(f"latency: {self} is out of limits; runs ≥ 1, warmup ≥ 0, seconds > 0")
 
+    @property
+    def turns(self) -> int:
+        """How many turns of `RUNS_PER_TURN` runs each model gets for one batch size, if the time allows it."""
+        return max(_FEWEST_TURNS, -(-self.runs // RUNS_PER_TURN))
+
 
 @dataclass(frozen=True, slots=True)
 class Latency:
@@ -126,6 +131,7 @@ def measure_latency(
     *,
     threads: Mapping[str, str],
     clock: Clock = time.perf_counter,
+    on_turn: Callable[[int], None] | None = None,
 ) -> dict[str, Latency]:
     """Return the latency of each session for the same feeds.
 
@@ -135,6 +141,7 @@ def measure_latency(
         settings: how long.
         threads: by the name of the model, what to report.
         clock: seconds, increasing.
+        on_turn: called with 1 after each turn of all models, between timed runs.
 
     Raises:
         DataError, EngineError: as `Session.run`.
@@ -145,14 +152,15 @@ def measure_latency(
     _warm_up(sessions, feeds, settings, clock)
     names = list(sessions)
     times: dict[str, list[float]] = {name: [] for name in names}
-    turns = max(_FEWEST_TURNS, -(-settings.runs // RUNS_PER_TURN))
     with _no_garbage_collection():
-        for turn in range(turns):
+        for turn in range(settings.turns):
             if turn >= _FEWEST_TURNS and clock() - begin > settings.seconds:
                 break
             first = turn % len(names)
             for name in names[first:] + names[:first]:
                 times[name] += _turn(sessions[name], feeds, clock)
+            if on_turn:
+                on_turn(1)
     batch_size = next(iter(feeds.values())).shape[0]
     return {name: _latency(times[name], batch_size, threads[name]) for name in names}
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
-import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -16,8 +16,10 @@ from quantlab.evaluation import Evaluation, verdict
 from quantlab.graph.model import Model
 from quantlab.job import Job
 from quantlab.plan import Plan
+from quantlab.report.paths import without_private_paths
 from quantlab.report.report import SCHEMA_VERSION, Report
 from quantlab.report.tensors import tensor_rows
+from quantlab.run_folder import FileEntry
 from quantlab.stats.table import Statistics
 
 
@@ -47,45 +49,67 @@ class Outcome:
         statistics: what was seen.
         quantized: by target.
         evaluation: the comparison.
-        warnings: sentences that came up after the job was opened.
+        notes: sentences that came up after the job was opened.
+        warnings: likewise, those that a user must see.
+        files: what the run has written, by name.
+        command: the command line, or None for a call from Python.
     """
 
     job: Job
     statistics: Statistics
     quantized: Mapping[str, Quantized]
     evaluation: Evaluation
+    notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    files: Mapping[str, FileEntry] = field(default_factory=dict)
+    command: Sequence[str] | None = None
 
 
 def build_report(outcome: Outcome) -> Report:
-    """Return the report of a run."""
+    """Return the report of a run; paths below the working and the home folder are told relative to these."""
     job = outcome.job
+    split, *notes = job.notes
     content = {
         "schema_version": SCHEMA_VERSION,
         "quantlab": _quantlab_version(),
         "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        "command": sys.argv,
+        "command": None if outcome.command is None else list(outcome.command),
         "recipe": job.recipe.to_plain(),
         "model": _model_section(job.model),
-        "notes": list(job.notes),
+        "samples": {
+            "calibration": outcome.statistics.samples,
+            "evaluation": outcome.evaluation.samples,
+            "labelled": outcome.evaluation.labelled,
+            "note": split,
+        },
+        "notes": [*outcome.notes, *notes],
         "warnings": [*job.warnings, *outcome.warnings],
-        "calibration_samples": outcome.statistics.samples,
         "targets": {name: _target_section(made, outcome.statistics) for name, made in outcome.quantized.items()},
         "evaluation": outcome.evaluation.to_json(),
-        "verdict": verdict(outcome.evaluation),
+        "verdict": _verdict(outcome),
+        "files": {name: entry._asdict() for name, entry in outcome.files.items()},
     }
-    return Report(content)
+    return Report(without_private_paths(content))
 
 
 def _model_section(model: Model) -> dict[str, Any]:
     return {
         "name": model.name,
+        "sha256": _sha256_of_source(model),
         "opset": model.opset,
         "nodes": len(model.graph),
         "weight_bytes": model.size_bytes,
         "inputs": [str(spec) for spec in model.inputs],
         "outputs": list(model.outputs),
     }
+
+
+def _sha256_of_source(model: Model) -> str | None:
+    """Return the hash of the file a model was loaded from, or None for one from memory."""
+    if model.path is None or not model.path.is_file():
+        return None
+    with model.path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _target_section(made: Quantized, statistics: Statistics) -> dict[str, Any]:
@@ -96,6 +120,15 @@ def _target_section(made: Quantized, statistics: Statistics) -> dict[str, Any]:
         "float_nodes": [{"node": name, "reason": reason} for name, reason in made.plan.float_nodes],
         "audit": None if made.audit is None else json.loads(made.audit.to_json()),
     }
+
+
+def _verdict(outcome: Outcome) -> str:
+    """Return a line per INT8 model; one in which nothing is quantized has nothing to be judged by."""
+    lines = dict(zip(outcome.quantized, verdict(outcome.evaluation).splitlines(), strict=True))
+    for name, made in outcome.quantized.items():
+        if not made.plan.points:
+            lines[name] = f"{name}: Nothing is quantized: this model computes what the float model does."
+    return "\n".join(lines.values())
 
 
 def _quantlab_version() -> str:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from quantlab.evaluation import Evaluation, verdict
 from quantlab.evaluation.layers import LayerDiff
+from quantlab.report.prose import Prose
 from quantlab.report.report import Report
+from quantlab.report.tables import SIMULATED, answers_table, costs_table, layers_table, ranges_table
 
 WIDTH = 100
+_MOST_NOTES = 8
+_MOST_REASONS = 3
 
 
 def render(report: Report, *, folder: Path | None = None) -> RenderableType:
@@ -25,27 +29,56 @@ def render(report: Report, *, folder: Path | None = None) -> RenderableType:
         folder: where the run's files are, or None if nothing was written.
     """
     content = report.content
-    parts: list[RenderableType] = [Text(content["verdict"], style="bold"), Text()]
-    parts += [answers_table(content["evaluation"]), Text(), costs_table(content["evaluation"]), Text()]
-    parts += [Text(f"{name}: {line}") for name, target in content["targets"].items() for line in _target_lines(target)]
-    parts += [Text(note) for note in content["notes"][:1]]
-    parts += [Text(_machine(content["evaluation"]["environment"]))]
-    parts += [Text(f"{row['name']}: latency {row['latency_reason']}") for row in report.rows if row["latency_reason"]]
-    parts += [Text(f"note: {note}") for note in content["evaluation"]["notes"]]
-    parts += [Text(f"WARNING: {warning}", style="bold red") for warning in report.warnings]
+    parts: list[RenderableType] = [Prose(content["verdict"], style="bold"), Text()]
+    parts += [*_tables(content["evaluation"]), Text()]
+    for name, target in content["targets"].items():
+        parts += map(Prose, _target_lines(name, target))
+    parts += [Prose(content["samples"]["note"]), Prose(_machine(content["evaluation"]["environment"]))]
+    parts += _notes([*content["notes"], *content["evaluation"]["notes"]])
+    parts += [Prose(f"WARNING: {warning}", style="bold red") for warning in report.warnings]
     if folder is not None:
-        parts += [Text(), Text(f"Files: {folder}/"), Text(f"Report: {folder / 'report.json'}")]
+        models = [name for name in content["files"] if name.endswith(".int8.onnx")]
+        parts += [Text(), *(_path("INT8 model", folder / name) for name in models)]
+        parts += [_path("Report", folder / "report.json")]
     return Group(*parts)
 
 
 def render_evaluation(evaluation: Evaluation) -> RenderableType:
     """Return what rich prints of models side by side."""
     content = evaluation.to_json()
-    parts: list[RenderableType] = [Text(verdict(evaluation), style="bold"), Text()]
-    parts += [answers_table(content), Text(), costs_table(content), Text()]
-    parts += [Text(f"{evaluation.data}: {evaluation.samples} samples, {evaluation.labelled} labelled")]
-    parts += [Text(_machine(content["environment"]))]
-    parts += [Text(f"note: {note}") for note in evaluation.notes]
+    parts: list[RenderableType] = []
+    if len(evaluation.rows) > 1:
+        parts += [Prose(verdict(evaluation), style="bold"), Text()]
+    parts += [*_tables(content), Text()]
+    labelled = f"{evaluation.labelled} of them labelled" if evaluation.labelled else "none of them labelled"
+    parts += [Prose(f"Evaluated on {evaluation.samples} samples of {evaluation.data}, {labelled}.")]
+    parts += [Prose(_machine(content["environment"])), *_notes(evaluation.notes)]
+    return Group(*parts)
+
+
+def render_comparison(content: Mapping[str, Any]) -> RenderableType:
+    """Return what rich prints of calibrators side by side.
+
+    Args:
+        content: the plain values of a `Comparison`.
+    """
+    parts: list[RenderableType] = [*(Prose(line, style="bold") for line in content["summary"]), Text()]
+    parts += _tables(content["evaluation"])
+    for target in dict.fromkeys(row["target"] for row in content["ranges"]):
+        parts += [Text(), ranges_table(target, [row for row in content["ranges"] if row["target"] == target])]
+    parts += [Text(), Prose(content["samples"]), Prose(_machine(content["evaluation"]["environment"]))]
+    parts += _notes([*content["notes"], *content["evaluation"]["notes"]])
+    parts += [Prose(f"WARNING: {warning}", style="bold red") for warning in content["warnings"]]
+    return Group(*parts)
+
+
+def render_layers(difference: LayerDiff, *, top: int) -> RenderableType:
+    """Return what rich prints of two models tensor by tensor: the worst `top` tensors."""
+    head = f"{difference.second} against {difference.first}, {difference.samples} samples, worst first"
+    parts: list[RenderableType] = [Prose(head, style="bold"), Text(), layers_table(difference, top=top)]
+    left_out = len(difference.layers) - top
+    if left_out > 0:
+        parts += [Text(), Prose(f"{left_out} better tensors are not shown; --top {len(difference.layers)} shows all.")]
     return Group(*parts)
 
 
@@ -53,110 +86,55 @@ def to_text(report: Report, *, folder: Path | None = None) -> str:
     """Return a report as plain text, as a terminal of 100 columns without colour would show it."""
     console = Console(width=WIDTH, color_system=None, force_terminal=False)
     with console.capture() as capture:
-        console.print(render(report, folder=folder))
-    return capture.get()
+        console.print(render(report, folder=folder), crop=False)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
 
 
-def answers_table(evaluation: Mapping[str, Any]) -> Table:
-    """Return what the models of an evaluation answer, side by side."""
-    rows: Sequence[Mapping[str, Any]] = evaluation["rows"]
-    columns = ["model", "agrees", "SQNR"]
-    has_labels = any(row["accuracies"] for row in rows)
-    if has_labels:
-        columns[1:1] = ["accuracy", "95 % interval", "drop (points)", "95 % interval"]
-    table = _table(columns)
-    for row in rows:
-        accuracies = row["accuracies"] or [None]
-        answers = [_share(row["agreement"]), _decibels(row["sqnr"])]
-        table.add_row(_name(row), *(_labelled(accuracies[0], row["drop"]) if has_labels else []), *answers)
-        for accuracy in accuracies[1:]:
-            table.add_row("", *_labelled(accuracy, None), "", "")
-    return table
+def _tables(evaluation: Mapping[str, Any]) -> list[RenderableType]:
+    has_simulated = any(row["is_simulated"] for row in evaluation["rows"])
+    foot = [Prose(SIMULATED)] if has_simulated else []
+    return [answers_table(evaluation), Text(), costs_table(evaluation), *foot]
 
 
-def costs_table(evaluation: Mapping[str, Any]) -> Table:
-    """Return what the models of an evaluation cost, side by side: latency by batch size, file size, memory."""
-    columns = ["model", "batch", "median ms", "p90 ms", "p99 ms", "images/s", "faster", "95 % interval", "file MB"]
-    table = _table(columns)
-    for row in evaluation["rows"]:
-        file_size = f"{row['size']['file_bytes'] / 1e6:.2f}"
-        if not row["latencies"]:
-            table.add_row(_name(row), *["-"] * 7, file_size)
-        for index, timed in enumerate(row["latencies"]):
-            gain = row["speedups"][index] if row["speedups"] else None
-            times = [f"{timed[name]:.3f}" for name in ("median_ms", "p90_ms", "p99_ms")]
-            faster = ["-", "-"] if gain is None else [f"{gain['ratio']:.2f}x", _interval(gain["interval"], digits=2)]
-            speed = f"{timed['images_per_second']:.0f}"
-            is_first = index == 0
-            label, size = (_name(row), file_size) if is_first else ("", "")
-            table.add_row(label, str(timed["batch_size"]), *times, speed, *faster, size)
-    return table
+def _notes(notes: Any) -> Iterator[RenderableType]:  # noqa: ANN401 (a list of JSON)
+    for note in notes[:_MOST_NOTES]:
+        yield Prose(f"Note: {note}")
+    if len(notes) > _MOST_NOTES:
+        yield Prose(f"Note: {len(notes) - _MOST_NOTES} more notes are in the report.")
 
 
-def _table(columns: Sequence[str]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for column in columns:
-        table.add_column(column, justify="left" if column == "model" else "right")
-    return table
+def _target_lines(name: str, target: Mapping[str, Any]) -> list[str]:
+    """Return how much of a model a target quantizes, what the runtime made of it, and why the rest is float."""
+    planned, floats = len(target["integer_nodes"]), target["float_nodes"]
+    lines = [f"{name}: {planned} nodes planned in integers, {len(target['tensors'])} tensors quantized{_ran(target)}."]
+    reasons = Counter(row["reason"] for row in floats)
+    lines += [f"  {_nodes(count)} float: {reason}" for reason, count in reasons.most_common(_MOST_REASONS)]
+    rest = sum(count for _, count in reasons.most_common()[_MOST_REASONS:])
+    lines += [f"  {_nodes(rest)} float for other reasons; the report tells all."] if rest else []
+    audit = target["audit"] or {"rows": []}
+    wrong = [row for row in audit["rows"] if row["is_integer"] != (row["planned"] == "integer")]
+    return lines + [f"  Not as planned: {row['node']} ({row['op_type']}): {row['reason']}" for row in wrong]
 
 
-def _name(row: Mapping[str, Any]) -> str:
-    return f"{row['name']} (simulated)" if row["is_simulated"] else str(row["name"])
-
-
-def _labelled(accuracy: Mapping[str, Any] | None, drop: Mapping[str, Any] | None) -> list[str]:
-    cells = ["-", "-", "-", "-"]
-    if accuracy is not None:
-        prefix = f"top-{accuracy['top_k']} " if accuracy["top_k"] > 1 else ""
-        cells[:2] = [f"{prefix}{accuracy['share']:.2%}", _interval(accuracy["interval"], 100)]
-    if drop is not None:
-        cells[2:] = [f"{drop['points']:+.2f}", _interval(drop["interval"], digits=2)]
-    return cells
-
-
-def _share(agreement: Mapping[str, Any] | None) -> str:
-    return "-" if agreement is None else f"{agreement['share']:.2%}"
-
-
-def _decibels(sqnr: Mapping[str, Any] | None) -> str:
-    if sqnr is None:
-        return "-"
-    return "identical" if sqnr["identical"] else f"{sqnr['sqnr_db']:.1f} dB" if sqnr["sqnr_db"] is not None else "none"
-
-
-def _interval(bounds: Sequence[float], factor: float = 1.0, *, digits: int = 1) -> str:
-    return f"{factor * bounds[0]:.{digits}f}..{factor * bounds[1]:.{digits}f}"
-
-
-def _target_lines(target: Mapping[str, Any]) -> list[str]:
-    planned, kept = len(target["integer_nodes"]), len(target["float_nodes"])
-    lines = [f"{planned} nodes planned in integers, {kept} kept float, {len(target['tensors'])} tensors quantized"]
+def _ran(target: Mapping[str, Any]) -> str:
+    if not target["integer_nodes"]:
+        return ""
     audit = target["audit"]
     if audit is None:
-        return [f"{lines[0]}; what its runtime makes of them was not measured here"]
-    lines[0] += f"; {audit['share']:.0%} of them run in integers on {audit['engine']}"
-    wrong = [row for row in audit["rows"] if row["is_integer"] != (row["planned"] == "integer")]
-    return lines + [f"  not as planned: {row['node']} ({row['op_type']}): {row['reason']}" for row in wrong]
+        return "; what its runtime makes of them was not measured here"
+    return f"; {'all' if audit['share'] == 1 else format(audit['share'], '.0%')} of them run so on {audit['engine']}"
+
+
+def _nodes(count: int) -> str:
+    return "1 node" if count == 1 else f"{count} nodes"
 
 
 def _machine(environment: Mapping[str, Any]) -> str:
     instructions = ", ".join(environment["instructions"] or []) or "no INT8 instructions"
-    packages = environment["packages"]
-    return (
-        f"On {environment['cpu']} ({environment['usable_cores']} threads, {instructions}), "
-        f"onnxruntime {packages.get('onnxruntime', '?')}, median of interleaved runs"
-    )
+    cores, version = environment["usable_cores"], environment["packages"].get("onnxruntime", "?")
+    return f"On {environment['cpu']} ({cores} threads, {instructions}), onnxruntime {version}."
 
 
-def render_layers(difference: LayerDiff, *, top: int) -> RenderableType:
-    """Return what rich prints of two models layer by layer: the worst `top` tensors."""
-    table = _table(["tensor", "node", "SQNR", "largest error", "of largest value"])
-    table.columns[0].justify = table.columns[1].justify = "left"
-    table.columns[0].overflow = table.columns[1].overflow = "fold"
-    for layer in difference.layers[:top]:
-        sqnr = _decibels(layer.sqnr.to_json())
-        table.add_row(layer.tensor, layer.node, sqnr, f"{layer.largest_error:.4g}", f"{layer.largest_value:.4g}")
-    left_out = len(difference.layers) - top
-    foot = f"{left_out} better tensors are not shown; --top {len(difference.layers)} shows all" if left_out > 0 else ""
-    head = f"{difference.second} against {difference.first}, {difference.samples} samples, worst first"
-    return Group(Text(head, style="bold"), table, Text(foot))
+def _path(what: str, path: Path) -> RenderableType:
+    """Return a path that is never broken, so that it can be copied."""
+    return Text(f"{what}: {path}", overflow="ignore", no_wrap=True)

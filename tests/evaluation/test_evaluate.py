@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from quantlab.engines import Engine, OnnxRuntime
 from quantlab.errors import DataError, EngineError, RecipeError
 from quantlab.evaluation import Evaluation, EvaluationSettings, Latency, LatencySettings, evaluate, paired_drop
 from quantlab.graph.model import Model
+from quantlab.progress import Advance
 from tests.engines.fake import FakeEngine
 from tests.engines.models import model_from_text
 from tests.evaluation.samples import batches_of, classifier, quantized_classifier, samples
@@ -167,12 +170,18 @@ def test_pixels_agree_one_by_one():
     assert result.labelled == 0
 
 
-def test_progress_counts_samples():
-    seen: list[int] = []
-    evaluate(
-        {"a": classifier()}, {"a": FakeEngine()}, samples(10, classifier()), settings=UNTIMED, on_progress=seen.append
-    )
-    assert seen == [7, 3]
+def test_progress_counts_samples_then_turns_then_models():
+    seen: list[tuple[str, int | None, list[int]]] = []
+
+    @contextlib.contextmanager
+    def noting(label: str, total: int | None) -> Iterator[Advance]:
+        steps: list[int] = []
+        seen.append((label, total, steps))
+        yield steps.append
+
+    settings = EvaluationSettings(latency=LatencySettings(runs=16, warmup=0), has_memory=True)
+    evaluate({"a": classifier()}, {"a": FakeEngine()}, samples(10, classifier()), settings=settings, progress=noting)
+    assert seen == [("evaluating", 10, [7, 3]), ("timing", 4, [1, 1, 1, 1]), ("measuring memory", 1, [1])]
 
 
 def test_nan_names_the_model():

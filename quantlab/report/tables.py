@@ -1,0 +1,119 @@
+"""Parts of an evaluation → tables of at most 100 columns; a longer model name is folded, a number never."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from quantlab.evaluation.layers import LayerDiff
+
+SIMULATED = "* simulated: computed in float, step by step, in place of a runtime that is not here; hence not timed"
+
+
+def answers_table(evaluation: Mapping[str, Any]) -> Table:
+    """Return what the models of an evaluation answer, side by side."""
+    rows: Sequence[Mapping[str, Any]] = evaluation["rows"]
+    columns = ["model", "agrees", "SQNR"]
+    has_labels = any(row["accuracies"] for row in rows)
+    if has_labels:
+        columns[1:1] = ["accuracy", "95 %\ninterval", "drop in\npoints", "95 %\ninterval"]
+    table = plain_table(columns)
+    for row in rows:
+        accuracies = row["accuracies"] or [None]
+        answers = [_share(row["agreement"]), decibels(row["sqnr"])]
+        table.add_row(_name(row), *(_labelled(accuracies[0], row["drop"]) if has_labels else []), *answers)
+        for accuracy in accuracies[1:]:
+            table.add_row("", *_labelled(accuracy, None), "", "")
+    return table
+
+
+def costs_table(evaluation: Mapping[str, Any]) -> Table:
+    """Return what the models of an evaluation cost, side by side: latency by batch size, file size, peak memory."""
+    times = ["batch", "median\nms", "p90\nms", "p99\nms", "images\nper s", "times\nfaster", "95 %\ninterval"]
+    table = plain_table(["model", *times, "file\nMB", "peak\nMB"])
+    for row in evaluation["rows"]:
+        sizes = [f"{row['size']['file_bytes'] / 1e6:.2f}", _peak(row["memory"])]
+        if not row["latencies"]:
+            table.add_row(_name(row), *["-"] * len(times), *sizes)
+        for index, timed in enumerate(row["latencies"]):
+            gain = row["speedups"][index] if row["speedups"] else None
+            label, rest = (_name(row), sizes) if index == 0 else ("", ["", ""])
+            table.add_row(label, *_timed(timed, gain), *rest)
+    return table
+
+
+def layers_table(difference: LayerDiff, *, top: int) -> Table:
+    """Return two models tensor by tensor: the worst `top` of them."""
+    table = plain_table(["tensor", "node", "SQNR", "largest\nerror", "of largest\nvalue"], texts=2)
+    for layer in difference.layers[:top]:
+        numbers = [f"{value:.4g}" for value in (layer.largest_error, layer.largest_value)]
+        table.add_row(layer.tensor, layer.node, decibels(layer.sqnr.to_json()), *numbers)
+    return table
+
+
+def ranges_table(target: str, rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Return the range that every calibrator chose, a row per tensor of a target."""
+    calibrators = list(rows[0]["ranges"]) if rows else []
+    table = plain_table(["tensor", "seen", *calibrators], title=f"Ranges for {target}")
+    for row in rows:
+        chosen = [_bounds(*row["ranges"][name]) for name in calibrators]
+        table.add_row(row["tensor"], _bounds(row["minimum"], row["maximum"]), *chosen)
+    return table
+
+
+def plain_table(columns: Sequence[str], *, texts: int = 1, title: str | None = None) -> Table:
+    """Return an empty table without lines; the first `texts` columns are folded where the width does not do."""
+    table = Table(
+        title=title, title_justify="left", box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0)
+    )
+    for index, column in enumerate(columns):
+        if index < texts:
+            table.add_column(column, overflow="fold", vertical="bottom")
+        else:
+            table.add_column(column, justify="right", no_wrap=True, vertical="bottom")
+    return table
+
+
+def decibels(sqnr: Mapping[str, Any] | None) -> str:
+    """Return a signal-to-noise ratio as a cell."""
+    if sqnr is None:
+        return "-"
+    return "identical" if sqnr["identical"] else f"{sqnr['sqnr_db']:.1f} dB" if sqnr["sqnr_db"] is not None else "none"
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    return f"{row['name']}*" if row["is_simulated"] else str(row["name"])
+
+
+def _labelled(accuracy: Mapping[str, Any] | None, drop: Mapping[str, Any] | None) -> list[str]:
+    cells = ["-", "-", "-", "-"]
+    if accuracy is not None:
+        prefix = f"top-{accuracy['top_k']} " if accuracy["top_k"] > 1 else ""
+        cells[:2] = [f"{prefix}{accuracy['share']:.2%}", _interval(accuracy["interval"], 100)]
+    if drop is not None:
+        cells[2:] = [f"{drop['points']:+.2f}", _interval(drop["interval"], digits=2)]
+    return cells
+
+
+def _timed(timed: Mapping[str, Any], gain: Mapping[str, Any] | None) -> list[str]:
+    times = [f"{timed[name]:.3f}" for name in ("median_ms", "p90_ms", "p99_ms")]
+    faster = ["-", "-"] if gain is None else [f"{gain['ratio']:.2f}x", _interval(gain["interval"], digits=2)]
+    return [str(timed["batch_size"]), *times, f"{timed['images_per_second']:.0f}", *faster]
+
+
+def _peak(memory: Mapping[str, Any] | None) -> str:
+    return "-" if memory is None else f"{memory['peak_bytes'] / 1e6:.1f}"
+
+
+def _share(agreement: Mapping[str, Any] | None) -> str:
+    return "-" if agreement is None else f"{agreement['share']:.2%}"
+
+
+def _bounds(low: float, high: float) -> str:
+    return f"{low:.3g}..{high:.3g}"
+
+
+def _interval(bounds: Sequence[float], factor: float = 1.0, *, digits: int = 1) -> str:
+    return f"{factor * bounds[0]:.{digits}f}..{factor * bounds[1]:.{digits}f}"
