@@ -1,5 +1,7 @@
-"""`python -m quantlab` is `quantlab`."""
+"""`python -m quantlab` is the command line."""
+
+import sys
 
 from quantlab.cli import main
 
-main()
+sys.exit(main())

@@ -1,43 +1,78 @@
-"""The command line: the list of commands. Each is a file of `quantlab.commands`."""
+"""The command line: `main` takes the arguments and runs one command; each command is a file of `quantlab.commands`.
+
+Exit codes, the same for every command:
+
+    0   done
+    1   an error: a model, data, a runtime or the output folder is not as it must be; a fault found by `doctor`; Ctrl-C
+    2   usage: an option, an argument or a setting cannot be meant, such as `--calibrator entrpy`, `--samples 0` or a
+        recipe with an unknown setting (`RecipeError`)
+
+Results go to stdout and nothing else does. An error is one line on stderr that says what is wrong, where, and what to
+do. Progress bars are on stderr too, and only where that is a terminal.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import typer
-
-from quantlab.commands import cache, compare, diff, doctor, evaluate, inspect, ptq, run
-
-app = typer.Typer(
-    name="quantlab",
-    help="Turn a trained float network into an INT8 network that a runtime really runs in INT8.",
-    epilog="Start with:  quantlab ptq",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-
-app.command("ptq", epilog=ptq.EPILOG)(ptq.ptq)
-app.command("compare", epilog=compare.EPILOG)(compare.compare)
-app.command("evaluate", epilog=evaluate.EPILOG)(evaluate.evaluate)
-app.command("diff", epilog=diff.EPILOG)(diff.diff)
-app.command("inspect", epilog=inspect.EPILOG)(inspect.inspect)
-app.command("run", epilog=run.EPILOG)(run.run)
-app.add_typer(cache.app, name="cache")
-app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
+if TYPE_CHECKING:
+    import typer
 
 
-@app.callback(invoke_without_command=True)
-def _quantlab(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
-) -> None:
-    if version:
-        from importlib.metadata import version as version_of
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code.
 
-        typer.echo(f"quantlab {version_of('quantlab')}")
-        raise typer.Exit
+    Args:
+        arguments: what follows `quantlab`; None for what the shell handed over.
+    """
+    try:
+        return _run(build_app(), sys.argv[1:] if arguments is None else list(arguments))
+    except KeyboardInterrupt:  # before a command had begun
+        sys.stderr.write("quantlab: error: interrupted\n")
+        return 1
 
 
-def main() -> None:
-    """Run the command line; the exit code is 0 ok, 1 an error, 2 wrong usage."""
-    app()
+def build_app() -> typer.Typer:
+    """Return the commands. Nothing is imported before `main` can catch a Ctrl-C."""
+    import typer
+
+    from quantlab.commands import cache, compare, diff, doctor, evaluate, inspect, ptq, report, run, start
+
+    app = typer.Typer(
+        name="quantlab",
+        help="Turn a trained float network into an INT8 network that a runtime really runs in INT8.",
+        epilog=start.EPILOG,
+        context_settings={"max_content_width": 100},
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback(invoke_without_command=True)(start.start)
+    for module, command in (
+        (ptq, ptq.ptq),
+        (compare, compare.compare),
+        (evaluate, evaluate.evaluate),
+        (diff, diff.diff),
+        (inspect, inspect.inspect),
+        (run, run.run),
+        (report, report.report),
+        (doctor, doctor.doctor),
+    ):
+        app.command(command.__name__, short_help=module.SHORT_HELP, epilog=module.EPILOG)(command)
+    app.add_typer(cache.app, name="cache")
+    return app
+
+
+def _run(app: typer.Typer, arguments: list[str]) -> int:
+    from quantlab.commands.terminal import USAGE_ERROR, usage_message
+
+    for stream in (sys.stdout, sys.stderr):  # a file name that the terminal cannot show must not end a run
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = app(arguments, prog_name="quantlab", standalone_mode=False, obj=["quantlab", *arguments])
+    except USAGE_ERROR as error:
+        sys.stderr.write(f"quantlab: error: {usage_message(error)}\n")
+        return 2
+    return code if isinstance(code, int) else 0

@@ -33,7 +33,7 @@ REPORT = "report.json"
 UNFINISHED = "unfinished"
 _STATISTICS = ("stats.npz", "state.json")
 # What else a run leaves; `model.*` covers data files of models above 2 GB.
-_RESULTS = (REPORT, "report.html", "recipe.toml", "plan.json", "model.*.onnx", "model.*.onnx.data")
+_RESULTS = (REPORT, "report.html", "import.json", "recipe.toml", "plan.json", "model.*.onnx", "model.*.onnx.data")
 
 
 class SavedStatistics(NamedTuple):
@@ -76,11 +76,15 @@ class RunFolder:
         """Where the files lie until the run is whole."""
         return self.path / UNFINISHED
 
-    def begin(self, fingerprint: str) -> None:
+    def int8_model(self, target: str) -> Path:
+        """Return where the INT8 model of a target is, once the run is whole."""
+        return self.path / int8_name(target)
+
+    def begin(self, fingerprint: str | None = None) -> None:
         """Clear what another interrupted run left; statistics with this fingerprint stay."""
         if not self.unfinished.is_dir():
             return
-        kept = _STATISTICS if _load_statistics(self.unfinished, fingerprint) else ()
+        kept = _STATISTICS if fingerprint and _load_statistics(self.unfinished, fingerprint) else ()
         for path in self.unfinished.iterdir():
             if path.name not in kept:
                 _remove(path)

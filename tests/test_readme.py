@@ -18,6 +18,6 @@ def test_a_python_example_of_the_readme_runs(block, capsys):
 
 @pytest.mark.parametrize("command", sorted(set(COMMANDS)))
 def test_a_command_that_the_readme_shows_exists(command):
-    from quantlab.cli import app
+    from quantlab.cli import build_app
 
-    assert command in {registered.name for registered in app.registered_commands}
+    assert command in {registered.name for registered in build_app().registered_commands}

@@ -10,16 +10,22 @@ import typer
 
 from quantlab.commands import options
 from quantlab.commands.settings import default_folder
-from quantlab.commands.terminal import reporting_errors
+from quantlab.commands.terminal import print_result, reporting_errors
 from quantlab.errors import RunError
 
 if TYPE_CHECKING:
     from quantlab.graph.model import Model
     from quantlab.interop.import_cache import CacheImport
 
-_IMPORT_EPILOG = "Example:  quantlab cache import calibration.cache --model net.onnx --out runs/net-cache"
-_EXPORT_EPILOG = """Examples:  quantlab cache export runs/net-entropy calibration.cache --trt-version 10.3.0
-quantlab cache export net.int8.onnx calibration.cache --algorithm minmax"""
+_IMPORT_EPILOG = """\b
+Examples:
+  quantlab cache import calibration.cache --model net.onnx --out runs/net-cache
+"""
+_EXPORT_EPILOG = """\b
+Examples:
+  quantlab cache export runs/net-entropy calibration.cache --trt-version 10.3.0
+  quantlab cache export net.int8.onnx calibration.cache --algorithm minmax
+"""
 
 app = typer.Typer(no_args_is_help=True, help="Read and write TensorRT calibration caches.", rich_markup_mode=None)
 
@@ -48,16 +54,18 @@ def import_(
         from quantlab.interop.calibration_cache import read_cache
         from quantlab.interop.import_cache import import_cache
         from quantlab.opening import open_float_model
-        from quantlab.run_folder import RunFolder, write_text
+        from quantlab.run_folder import RunFolder
 
         read = read_cache(cache)
         imported = import_cache(read, open_float_model(model), target=target, keep_float=tuple(keep_float or ()))
         folder = RunFolder(out or default_folder(model, "cache"))
+        folder.begin()
         folder.write_plans({target: imported.migration.plan})
         folder.write_models(imported.migration.model, {target: imported.migration.int8_model})
-        report = json_module.dumps(_to_json(imported, folder.int8_model(target)), indent=1)
-        write_text(folder.path / "import.json", report)
-        typer.echo(report if json else f"{imported}\n{folder.int8_model(target)}")
+        report = _to_json(imported, folder.int8_model(target))
+        folder.write_text("import.json", json_module.dumps(report, indent=1))
+        folder.publish()
+        print_result(report, lambda: f"{imported}\n{folder.int8_model(target)}", as_json=json)
 
 
 @app.command("export", epilog=_EXPORT_EPILOG)
@@ -83,7 +91,7 @@ def export(
             "covered": exported.covered,
             "left_out": exported.left_out,
         }
-        typer.echo(json_module.dumps(report, indent=1) if json else f"{exported}\n{cache}")
+        print_result(report, lambda: f"{exported}\n{cache}", as_json=json)
 
 
 def _quantized_model(source: Path) -> Model:

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-import json as json_module
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from quantlab.commands import options
-from quantlab.commands.settings import default_folder, preprocess_settings
-from quantlab.commands.terminal import print_renderables, progress_bars, reporting_errors
+from quantlab.commands.settings import default_folder, latency_batches, preprocess_settings
+from quantlab.commands.terminal import print_result, progress_bars, reporting_errors
 
-EPILOG = """Examples:  quantlab compare  |  quantlab compare --model net.onnx --data calib.npz --calibrators minmax
---calibrators entropy --target tensorrt"""
+SHORT_HELP = "Compare calibrators from one pass over the data."
+EPILOG = """\b
+Examples:
+  quantlab compare
+  quantlab compare --model net.onnx --data calib.npz --target tensorrt
+  quantlab compare --calibrators minmax --calibrators entropy
+"""
 
 Calibrators = Annotated[
-    list[str] | None, typer.Option("--calibrators", help="A calibrator to compare; repeat for several; default: all.")
+    list[str] | None,
+    typer.Option("--calibrators", metavar="NAME", help="A calibrator to compare; repeatable; all if not given."),
+]
+Out = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Folder of the statistics; runs/MODEL-compare if not given.")
 ]
 
 
@@ -31,46 +40,53 @@ def compare(
     samples: options.Samples = 512,
     eval_samples: options.EvalSamples = None,
     batch_size: options.BatchSize = 8,
+    latency_batch: options.LatencyBatches = None,
+    no_latency: options.NoLatency = False,
     output: options.Output = None,
+    top_k: options.TopK = 1,
     threads: options.Threads = None,
     seed: options.Seed = 0,
+    memory_cap_mb: options.MemoryCap = 512,
     library: options.Libraries = None,
-    out: options.Out = None,
+    out: Out = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
     """Compare calibrators: one pass over the data, every range decided anew from its statistics.
 
-    The statistics are left in the run's folder; a second call on the same model and data does not touch the data.
+    The statistics stay in the run's folder; a second call on the same model and data does not read the data again.
     """
-    with reporting_errors(debug=debug):
+    folder = out or default_folder(model, "compare")
+    with reporting_errors(debug=debug, folder=folder):
         from quantlab.calibrators import CALIBRATORS
         from quantlab.comparison import compare as run_compare
         from quantlab.job import open_job
         from quantlab.recipe import Recipe
+        from quantlab.report.to_terminal import render_comparison
 
-        settings = {
-            "model": model,
-            "data": data,
-            "eval_data": eval_data,
-            "preprocess": preprocess_settings(preprocess),
-            "weights": weights,
-            "targets": tuple(target),
-            "keep_float": tuple(keep_float or ()),
-            "samples": samples,
-            "eval_samples": eval_samples,
-            "batch_size": batch_size,
-            "output": output,
-            "threads": threads,
-            "seed": seed,
-            "libraries": tuple(str(path) for path in library or ()),
-        }
-        job = open_job(Recipe.of(settings))
-        names = calibrators or list(CALIBRATORS)
-        folder = out or default_folder(model, "compare")
-        comparison = run_compare(job, names, folder=folder, progress=progress_bars(quiet=quiet))
-        if json:
-            typer.echo(json_module.dumps(comparison.to_json(), indent=1, allow_nan=False))
-        else:
-            print_renderables(comparison.render())
+        recipe = Recipe.of(
+            {
+                "model": model,
+                "data": data,
+                "eval_data": eval_data,
+                "preprocess": preprocess_settings(preprocess),
+                "weights": weights,
+                "targets": tuple(target),
+                "keep_float": tuple(keep_float or ()),
+                "samples": samples,
+                "eval_samples": eval_samples,
+                "batch_size": batch_size,
+                "latency_batches": latency_batches(latency_batch, is_off=no_latency),
+                "output": output,
+                "top_k": top_k,
+                "threads": threads,
+                "seed": seed,
+                "memory_cap_mb": memory_cap_mb,
+                "libraries": tuple(map(str, library or ())),
+            }
+        )
+        bars = progress_bars(quiet=quiet)
+        result = run_compare(open_job(recipe), calibrators or list(CALIBRATORS), folder=folder, progress=bars)
+        content = result.to_json()
+        print_result(content, lambda: render_comparison(content), as_json=json)

@@ -1,23 +1,26 @@
-"""`quantlab diff`: two models layer by layer."""
+"""`quantlab diff`: two models tensor by tensor."""
 
 from __future__ import annotations
 
-import json as json_module
 from typing import Annotated
 
 import typer
 
 from quantlab.commands import options
 from quantlab.commands.settings import preprocess_settings
-from quantlab.commands.terminal import print_renderables, reporting_errors
+from quantlab.commands.terminal import print_result, progress_bars, reporting_errors
 
-EPILOG = """Examples:  quantlab diff runs/digits-entropy/model.fp32.onnx
-runs/digits-entropy/model.onnxruntime.int8.onnx --samples 64"""
+SHORT_HELP = "Compare two models tensor by tensor, worst first."
+EPILOG = """\b
+Examples:
+  quantlab diff runs/digits-entropy/model.*.onnx
+  quantlab diff net.fp32.onnx net.int8.onnx --data calib.npz --samples 32 --top 10
+"""
 
-First = Annotated[str, typer.Argument(help="The model taken as right, usually FP32.")]
-Second = Annotated[str, typer.Argument(help="The other, usually INT8.")]
-Top = Annotated[int, typer.Option(min=1, help="Show so many tensors, the worst ones.")]
-Samples = Annotated[int, typer.Option(min=1, help="How many samples to compare on.")]
+First = Annotated[str, typer.Argument(metavar="FIRST", help="The model taken as right, usually FP32.")]
+Second = Annotated[str, typer.Argument(metavar="SECOND", help="The other, usually INT8.")]
+Top = Annotated[int, typer.Option(min=1, metavar="N", help="Show N tensors, the worst ones.")]
+Samples = Annotated[int, typer.Option(min=1, metavar="N", help="Samples to compare on, at most.")]
 
 
 def diff(
@@ -30,7 +33,9 @@ def diff(
     top: Top = 30,
     threads: options.Threads = None,
     seed: options.Seed = 0,
+    library: options.Libraries = None,
     json: options.Json = False,
+    quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
     """Show how far each tensor of a quantized model is from the float one (SQNR), worst first.
@@ -42,9 +47,11 @@ def diff(
         from quantlab.engines.onnxruntime import OnnxRuntime
         from quantlab.report.to_terminal import render_layers
 
-        judged = side_by_side.Samples(data, preprocess_settings(preprocess), samples, batch_size, seed)
-        difference = side_by_side.diff(first, second, judged, engine=OnnxRuntime(threads))
-        if json:
-            typer.echo(json_module.dumps(difference.to_json(), indent=1, allow_nan=False))
-        else:
-            print_renderables(render_layers(difference, top=top))
+        difference = side_by_side.diff(
+            first,
+            second,
+            side_by_side.Samples(data, preprocess_settings(preprocess), samples, batch_size, seed),
+            engine=OnnxRuntime(threads, libraries=tuple(map(str, library or ()))),
+            progress=progress_bars(quiet=quiet),
+        )
+        print_result(difference.to_json(), lambda: render_layers(difference, top=top), as_json=json)

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-import json as json_module
-
 import typer
 
 from quantlab.commands import options
-from quantlab.commands.terminal import reporting_errors
+from quantlab.commands.terminal import print_result, reporting_errors
 
-EPILOG = """Examples:  quantlab doctor  |  quantlab doctor --json"""
+SHORT_HELP = "Check the installation and what INT8 gains on this machine."
+EPILOG = """\b
+Examples:
+  quantlab doctor
+  quantlab doctor --json
+"""
 
 
 def doctor(json: options.Json = False, debug: options.Debug = False) -> None:
-    """Check the installation: versions, providers, CPU flags such as VNNI, and how to install what is missing."""
+    """Check the installation: versions, providers, CPU flags such as VNNI, and how to install what is missing.
+
+    The exit code is 1 if something is broken, 0 if only options are missing.
+    """
     with reporting_errors(debug=debug):
         from quantlab.doctor import diagnose
 
         diagnosis = diagnose()
-        typer.echo(json_module.dumps(diagnosis.to_json(), indent=1) if json else str(diagnosis))
+        print_result(diagnosis.to_json(), lambda: str(diagnosis), as_json=json)
+        if any(finding.status == "problem" for finding in diagnosis.findings):
+            raise typer.Exit(1)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import json as json_module
 from typing import Annotated
 
 import typer
 
 from quantlab.commands import options
-from quantlab.commands.settings import preprocess_settings
-from quantlab.commands.terminal import print_renderables, progress_bars, reporting_errors
+from quantlab.commands.settings import latency_batches, preprocess_settings
+from quantlab.commands.terminal import print_result, progress_bars, reporting_errors
 
-EPILOG = """Examples:  quantlab evaluate runs/digits-entropy/model.fp32.onnx
-runs/digits-entropy/model.onnxruntime.int8.onnx --data digits:evaluation --latency-batch 1 --latency-batch 16"""
+SHORT_HELP = "Compare models: accuracy, agreement, latency, size."
+EPILOG = """\b
+Examples:
+  quantlab evaluate runs/digits-entropy/*.onnx
+  quantlab evaluate net.onnx --data test.npz --latency-batch 1 --latency-batch 16
+"""
 
-Models = Annotated[list[str], typer.Argument(help=".onnx files; the first is what the others are compared with.")]
+Models = Annotated[
+    list[str], typer.Argument(metavar="MODEL", help=".onnx files; the first is what the others are compared with.")
+]
 
 
 def evaluate(
@@ -24,6 +29,7 @@ def evaluate(
     eval_samples: options.EvalSamples = None,
     batch_size: options.BatchSize = 8,
     latency_batch: options.LatencyBatches = None,
+    no_latency: options.NoLatency = False,
     output: options.Output = None,
     top_k: options.TopK = 1,
     threads: options.Threads = None,
@@ -33,7 +39,7 @@ def evaluate(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Compare models: accuracy with interval, agreement, latency, size.
+    """Compare models: accuracy with interval, agreement, latency, size and memory.
 
     A model made for a runtime that is not here is computed step by step, marked simulated, and not timed.
     """
@@ -48,12 +54,12 @@ def evaluate(
             models,
             Samples(data, preprocess_settings(preprocess), eval_samples, batch_size, seed),
             settings=EvaluationSettings(
-                output=output, top_k=top_k, latency_batch_sizes=tuple(latency_batch or (1,)), seed=seed
+                output=output,
+                top_k=top_k,
+                latency_batch_sizes=latency_batches(latency_batch, is_off=no_latency),
+                seed=seed,
             ),
             engine=OnnxRuntime(threads, libraries=tuple(map(str, library or ()))),
             progress=progress_bars(quiet=quiet),
         )
-        if json:
-            typer.echo(json_module.dumps(evaluation.to_json(), indent=1, allow_nan=False))
-        else:
-            print_renderables(render_evaluation(evaluation))
+        print_result(evaluation.to_json(), lambda: render_evaluation(evaluation), as_json=json)

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-import json as json_module
 from typing import Annotated
 
 import typer
 
 from quantlab.commands import options
-from quantlab.commands.terminal import reporting_errors
+from quantlab.commands.terminal import print_result, reporting_errors
 
-EPILOG = """Examples:  quantlab inspect net.onnx  |  quantlab inspect net.onnx --plan --target tensorrt
-quantlab inspect runs/digits-entropy/model.onnxruntime.int8.onnx"""
+SHORT_HELP = "Look at a model, and at what would be quantized in it."
+EPILOG = """\b
+Examples:
+  quantlab inspect net.onnx
+  quantlab inspect net.onnx --plan --target tensorrt
+  quantlab inspect runs/digits-entropy/model.onnxruntime.int8.onnx
+"""
 
-ModelArgument = Annotated[str, typer.Argument(help="An .onnx file, float or quantized, or `digits`.")]
+ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="An .onnx file, float or quantized, or `digits`.")]
 Plan = Annotated[bool, typer.Option("--plan", help="Show every point, and for every tensor left float why.")]
+Targets = Annotated[
+    list[str],
+    typer.Option("--target", metavar="NAME", help="With --plan: whose plan, onnxruntime or tensorrt; repeatable."),
+]
 
 
 def inspect(
     model: ModelArgument = "digits",
     plan: Plan = False,
-    target: options.Targets = ["onnxruntime"],  # noqa: B006 (typer copies it)
+    target: Targets = ["onnxruntime"],  # noqa: B006 (typer copies it)
     keep_float: options.KeepFloat = None,
     json: options.Json = False,
     debug: options.Debug = False,
@@ -30,4 +38,4 @@ def inspect(
         from quantlab.inspection import inspect_model
 
         inspection = inspect_model(model, targets=tuple(target) if plan else (), keep_float=tuple(keep_float or ()))
-        typer.echo(json_module.dumps(inspection.to_json(), indent=1) if json else str(inspection))
+        print_result(inspection.to_json(), lambda: str(inspection), as_json=json)

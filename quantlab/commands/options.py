@@ -7,54 +7,86 @@ from typing import Annotated
 
 import typer
 
-Model = Annotated[
-    str,
-    typer.Option(help="An .onnx file, or `digits` for the bundled network.", show_default=True),
-]
+Model = Annotated[str, typer.Option(metavar="MODEL", help="An .onnx file, or `digits` for the bundled network.")]
 Data = Annotated[
     str,
     typer.Option(
+        metavar="DATA",
         help="Calibration samples: `digits`, a name in calib_data/datasets.toml, an image folder (class per folder), "
-        ".npz, .npy, FILE.py:FUNCTION, or `random`."
+        ".npz, .npy, FILE.py:FUNCTION, or `random` (only to try whether a model runs).",
     ),
 ]
-JudgedData = Annotated[str, typer.Option("--data", help="Samples to judge on, as for `quantlab ptq --data`.")]
+JudgedData = Annotated[str, typer.Option("--data", metavar="DATA", help="Samples to judge on, as for `quantlab ptq`.")]
 EvalData = Annotated[
     str | None,
-    typer.Option(help="Evaluation samples, as for --data. Without it: the samples of --data that do not calibrate."),
+    typer.Option(
+        metavar="DATA",
+        help="Evaluation samples, as for --data. Without it: the samples of --data that do not calibrate.",
+    ),
 ]
 Preprocess = Annotated[
     str | None,
     typer.Option(
-        help="How images become inputs: `imagenet`, or settings such as "
-        "'resize=256,crop=224,mean=0.485:0.456:0.406,std=0.229:0.224:0.225'."
+        metavar="SETTINGS",
+        help="How images become inputs: `imagenet`, `unit` or another preset, settings such as "
+        "resize=256,crop=224,mean=0.5:0.5:0.5, or a preset with settings behind it.",
     ),
 ]
-Samples = Annotated[int, typer.Option(min=1, help="How many samples calibrate.")]
-EvalSamples = Annotated[int | None, typer.Option(min=1, help="Evaluate on at most so many samples.")]
-BatchSize = Annotated[int, typer.Option(min=1, help="Samples per batch; changes time and memory, not the result.")]
-Calibrator = Annotated[str, typer.Option(help="How activation ranges are chosen: minmax, percentile, mse or entropy.")]
-Percentile = Annotated[float | None, typer.Option(help="With percentile: the share to keep, default 99.99.")]
+Samples = Annotated[int, typer.Option(min=1, metavar="N", help="Samples that calibrate, at most.")]
+EvalSamples = Annotated[int | None, typer.Option(min=1, metavar="N", help="Samples to evaluate on, at most.")]
+BatchSize = Annotated[
+    int, typer.Option(min=1, metavar="N", help="Samples per batch; changes time and memory, not the result.")
+]
+Calibrator = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="How activation ranges are chosen: minmax, percentile, mse or entropy."),
+]
+Percentile = Annotated[
+    float | None,
+    typer.Option(metavar="PERCENT", help="With percentile: the share of the values to keep; 99.99 if not given."),
+]
 MaxErrorRatio = Annotated[
     float | None,
-    typer.Option(help="With entropy: the squared error to allow over that of minmax, default 2; inf switches it off."),
+    typer.Option(
+        metavar="RATIO",
+        help="With entropy: the squared error to allow over that of minmax; 2 if not given, inf for no limit.",
+    ),
 ]
-Weights = Annotated[str, typer.Option(help="How weight ranges are chosen: absmax or mse.")]
-Targets = Annotated[list[str], typer.Option("--target", help="A runtime to export for; repeat for several.")]
+Weights = Annotated[str, typer.Option(metavar="METHOD", help="How weight ranges are chosen: absmax or mse.")]
+Targets = Annotated[
+    list[str],
+    typer.Option("--target", metavar="NAME", help="A runtime to export for: onnxruntime or tensorrt; repeatable."),
+]
 KeepFloat = Annotated[
     list[str] | None,
-    typer.Option(help="Leave nodes float: a name, a pattern such as 'head.*', or an operator type; repeatable."),
+    typer.Option(
+        metavar="NODES",
+        help="Leave nodes float: a name, a pattern such as 'head.*', or an operator such as Add; repeatable.",
+    ),
 ]
-LatencyBatches = Annotated[list[int] | None, typer.Option("--latency-batch", help="Measure at this batch; repeatable.")]
-Output = Annotated[str | None, typer.Option(help="The output that holds the answer; default: the first.")]
-TopK = Annotated[int, typer.Option(min=1, help="An answer is right when the label is among the k largest.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="Threads of the engine; default: one per physical core.")]
-Seed = Annotated[int, typer.Option(help="Of the stratified pick from image folders and of the bootstrap.")]
-MemoryCap = Annotated[int, typer.Option(min=1, help="Megabytes of activations held at once while collecting.")]
+LatencyBatches = Annotated[
+    list[int] | None,
+    typer.Option("--latency-batch", min=1, metavar="N", help="Time batches of N; repeatable; 1 if not given."),
+]
+NoLatency = Annotated[bool, typer.Option("--no-latency", help="Measure neither latency nor memory.")]
+Output = Annotated[
+    str | None, typer.Option(metavar="NAME", help="The output that holds the answer; the first if not given.")
+]
+TopK = Annotated[
+    int, typer.Option(min=1, metavar="K", help="Count an answer as right when the label is among the K largest too.")
+]
+Threads = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Threads of the engine; one per physical core if not given.")
+]
+Seed = Annotated[int, typer.Option(metavar="N", help="Of the pick among images and of the bootstrap.")]
+MemoryCap = Annotated[
+    int, typer.Option(min=1, metavar="N", help="Megabytes of activations held at once while collecting, at most.")
+]
 Libraries = Annotated[
-    list[Path] | None, typer.Option("--library", help="A shared library with custom operators; repeatable.")
+    list[Path] | None,
+    typer.Option("--library", metavar="FILE", help="A shared library with custom operators; repeatable."),
 ]
-Out = Annotated[Path | None, typer.Option(help="Folder of the run; default: runs/MODEL-CALIBRATOR.")]
+Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the run; runs/MODEL-CALIBRATOR if not given.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else there.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the whole trace of an error, and what the library logs.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the trace of an error, and what the library logs.")]

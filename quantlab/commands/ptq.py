@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+import typer
 
 from quantlab.commands import options
-from quantlab.commands.settings import calibrator_options, default_folder, preprocess_settings
-from quantlab.commands.terminal import progress_bars, reporting_errors, show_report
+from quantlab.commands.settings import calibrator_options, default_folder, latency_batches, preprocess_settings
+from quantlab.commands.terminal import print_result, progress_bars, reporting_errors
 
-EPILOG = """Examples:  quantlab ptq  |  quantlab ptq --model net.onnx --data photos/ --preprocess imagenet
---calibrator percentile  |  quantlab ptq --model net.onnx --data calib.npz --target onnxruntime --target tensorrt"""
+SHORT_HELP = "Quantize a float network and say what that costs and gains."
+EPILOG = """\b
+Examples:
+  quantlab ptq
+  quantlab ptq --model net.onnx --data photos/ --preprocess imagenet --calibrator percentile
+  quantlab ptq --model net.onnx --data calib.npz --target onnxruntime --target tensorrt
+"""
 
 
 def ptq(
+    context: typer.Context,
     model: options.Model = "digits",
     data: options.Data = "digits",
     eval_data: options.EvalData = None,
@@ -27,6 +33,7 @@ def ptq(
     eval_samples: options.EvalSamples = None,
     batch_size: options.BatchSize = 8,
     latency_batch: options.LatencyBatches = None,
+    no_latency: options.NoLatency = False,
     output: options.Output = None,
     top_k: options.TopK = 1,
     threads: options.Threads = None,
@@ -38,32 +45,38 @@ def ptq(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Quantize a float network after training and compare it with the original.
+    """Quantize a float network after training, and compare it with the original.
 
     With no model and no data: the bundled digits network on the bundled digits.
     """
-    with reporting_errors(debug=debug):
-        from quantlab.pipeline import ptq as run_ptq
+    folder = out or default_folder(model, calibrator)
+    with reporting_errors(debug=debug, folder=folder):
+        from quantlab.pipeline import run_recipe
+        from quantlab.recipe import Recipe
+        from quantlab.report.to_terminal import render
 
-        settings: dict[str, Any] = {
-            "eval_data": eval_data,
-            "preprocess": preprocess_settings(preprocess),
-            "calibrator": calibrator,
-            "calibrator_options": calibrator_options(percentile=percentile, max_error_ratio=max_error_ratio),
-            "weights": weights,
-            "targets": tuple(target),
-            "keep_float": tuple(keep_float or ()),
-            "samples": samples,
-            "eval_samples": eval_samples,
-            "batch_size": batch_size,
-            "latency_batches": tuple(latency_batch or (1,)),
-            "output": output,
-            "top_k": top_k,
-            "threads": threads,
-            "seed": seed,
-            "memory_cap_mb": memory_cap_mb,
-            "libraries": tuple(str(path) for path in library or ()),
-        }
-        folder = out or default_folder(model, calibrator)
-        run = run_ptq(model, data, out=folder, progress=progress_bars(quiet=quiet), **settings)
-        show_report(run.report, folder, as_json=json)
+        recipe = Recipe.of(
+            {
+                "model": model,
+                "data": data,
+                "eval_data": eval_data,
+                "preprocess": preprocess_settings(preprocess),
+                "calibrator": calibrator,
+                "calibrator_options": calibrator_options(percentile=percentile, max_error_ratio=max_error_ratio),
+                "weights": weights,
+                "targets": tuple(target),
+                "keep_float": tuple(keep_float or ()),
+                "samples": samples,
+                "eval_samples": eval_samples,
+                "batch_size": batch_size,
+                "latency_batches": latency_batches(latency_batch, is_off=no_latency),
+                "output": output,
+                "top_k": top_k,
+                "threads": threads,
+                "seed": seed,
+                "memory_cap_mb": memory_cap_mb,
+                "libraries": tuple(map(str, library or ())),
+            }
+        )
+        result = run_recipe(recipe, out=folder, progress=progress_bars(quiet=quiet), command=context.obj)
+        print_result(result.report.content, lambda: render(result.report, folder=folder), as_json=json)

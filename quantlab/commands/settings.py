@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,17 @@ def calibrator_options(*, percentile: float | None, max_error_ratio: float | Non
     """Return the calibrator options that were given; the calibrator refuses those it does not know."""
     given = {"percentile": percentile, "max_error_ratio": max_error_ratio}
     return {name: value for name, value in given.items() if value is not None}
+
+
+def latency_batches(sizes: Sequence[int] | None, *, is_off: bool) -> tuple[int, ...]:
+    """Return the batch sizes to time: those given, else 1; none if timing is off.
+
+    Raises:
+        RecipeError: sizes were given, and timing is off.
+    """
+    if is_off and sizes:
+        raise RecipeError("--no-latency and --latency-batch exclude each other; leave one of them out")
+    return () if is_off else tuple(sizes or (1,))
 
 
 def preprocess_settings(text: str | None) -> dict[str, Any]:

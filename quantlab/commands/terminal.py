@@ -3,66 +3,91 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import sys
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from quantlab.errors import QuantlabError
 from quantlab.progress import Advance, Progress, silent
-from quantlab.report.report import Report
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 REPORT_WIDTH = 100
+"""Columns of a report where stdout is no terminal."""
+
+# What typer raises for wrong usage; it has bundled click since 0.26 and exports only this class of the family.
+USAGE_ERROR = next(
+    kind for kind in typer.BadParameter.__mro__ if issubclass(kind, Exception) and kind.__name__ == "UsageError"
+)
 
 
 @contextlib.contextmanager
-def reporting_errors(*, debug: bool) -> Iterator[None]:
-    """Turn errors into one line on stderr and exit code 1; with `debug`, show the trace and the library's log."""
+def reporting_errors(*, debug: bool, folder: Path | None = None) -> Iterator[None]:
+    """Turn errors into one line on stderr and an exit code.
+
+    Args:
+        debug: whether to show the trace and the library's log too.
+        folder: the folder of the run, if there is one; after Ctrl-C the line says what is kept there.
+    """
     if debug:
         logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
     try:
         yield
-    except QuantlabError as error:
-        _stop(_one_line(str(error)), error, debug=debug, code=error.exit_code)
-    except KeyboardInterrupt as error:
-        _stop("interrupted; nothing half-written was left, run the same command to go on", error, debug=debug)
+        sys.stdout.flush()
     except BrokenPipeError:
         # The reader of our output has gone, as `head` does: not an error, and Python must not complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(1) from None
-    except MemoryError as error:
-        _stop("out of memory; lower --batch-size and --memory-cap-mb", error, debug=debug)
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        _stop(f"{where}{error.strerror or error}", error, debug=debug)
-    except Exception as error:  # noqa: BLE001 (the last line of defence: a user sees one line, not a trace)
-        kind = type(error).__name__
-        _stop(f"a fault in quantlab: {kind}: {_one_line(str(error))}; --debug shows where", error, debug=debug)
+    except (typer.Exit, USAGE_ERROR):
+        raise
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (the last line of defence: one line, not a trace)
+        if debug:
+            traceback.print_exception(error)
+        typer.echo(f"quantlab: error: {_one_line(_message(error, folder))}", err=True)
+        raise typer.Exit(error.exit_code if isinstance(error, QuantlabError) else 1) from None
 
 
-def _stop(message: str, error: BaseException, *, debug: bool, code: int = 1) -> None:
-    if debug:
-        raise error
-    typer.echo(f"quantlab: error: {message}", err=True)
-    raise typer.Exit(code) from None
-
-
-def _one_line(message: str) -> str:
-    return " ".join(message.split())
+def usage_message(error: Exception) -> str:
+    """Return what typer says about wrong usage, in one line, and where the help is."""
+    said = error.format_message() if hasattr(error, "format_message") else str(error)
+    context = getattr(error, "ctx", None)
+    command = getattr(context, "command_path", "quantlab")
+    return f"{_one_line(said).rstrip('.')}; see {command} --help"
 
 
 def progress_bars(*, quiet: bool) -> Progress:
     """Return what shows tqdm bars on stderr, or nothing if quiet or stderr is not a terminal."""
-    if quiet or not sys.stderr.isatty():
-        return silent
-    return _tqdm_bar
+    return silent if quiet or not sys.stderr.isatty() else _tqdm_bar
+
+
+def print_result(result: Mapping[str, Any], render: Callable[[], RenderableType], *, as_json: bool) -> None:
+    """Print a command's result on stdout: its JSON and nothing else, or what a person reads.
+
+    Args:
+        result: plain values.
+        render: makes what rich prints; 100 columns where stdout is no terminal.
+        as_json: which of the two.
+    """
+    if as_json:
+        typer.echo(json.dumps(result, indent=1, allow_nan=False))
+        return
+    from rich.console import Console
+
+    if sys.stdout.isatty():
+        Console(highlight=False).print(render(), crop=False)
+        return
+    console = Console(width=REPORT_WIDTH, highlight=False, color_system=None)
+    with console.capture() as capture:
+        console.print(render(), crop=False)
+    typer.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
 
 
 @contextlib.contextmanager
@@ -77,19 +102,26 @@ def _tqdm_bar(label: str, total: int | None) -> Iterator[Advance]:
         yield advance
 
 
-def show_report(report: Report, folder: Path | None, *, as_json: bool) -> None:
-    """Print a report on stdout: as JSON, or as a person reads it."""
-    if as_json:
-        typer.echo(report.to_json())
-        return
-    from quantlab.report.to_terminal import render
+def _message(error: BaseException, folder: Path | None) -> str:
+    if isinstance(error, QuantlabError):
+        return str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return f"interrupted; {_kept(folder)}"
+    if isinstance(error, MemoryError):
+        return "out of memory; lower --batch-size or --memory-cap-mb"
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
+    return f"a fault in quantlab: {type(error).__name__}: {error}; --debug shows where"
 
-    print_renderables(render(report, folder=folder))
+
+def _kept(folder: Path | None) -> str:
+    from quantlab.run_folder import UNFINISHED, kept_samples
+
+    samples = 0 if folder is None else kept_samples(folder)
+    if folder is None or not samples:
+        return "nothing was kept"
+    return f"the statistics of {samples} samples are in {folder / UNFINISHED}; the same command goes on from there"
 
 
-def print_renderables(*renderables: RenderableType) -> None:
-    """Print what rich can show on stdout; 100 columns where that is no terminal."""
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else REPORT_WIDTH, highlight=False)
-    console.print(*renderables)
+def _one_line(message: str) -> str:
+    return " ".join(message.split())

@@ -1,13 +1,14 @@
 """`quantlab cache` on files, as users run it."""
 
+import contextlib
+import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from quantlab.cli import app
+from quantlab.cli import main
 from quantlab.graph.load import load
 from quantlab.graph.prepare import prepare
 from quantlab.graph.save import save, to_bytes
@@ -22,8 +23,8 @@ HEADER = "TRT-8601-EntropyCalibration2"
 
 
 def quantlab(*arguments: object) -> tuple[int, str]:
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    return result.exit_code, result.output
+    with io.StringIO() as said, contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        return main([str(argument) for argument in arguments]), said.getvalue()
 
 
 @pytest.fixture
@@ -33,6 +34,7 @@ def run(tmp_path: Path) -> Path:
     folder = RunFolder(tmp_path / "run")
     models = {name: quantized(model, target_named(name).place(model)) for name in ("onnxruntime", "tensorrt")}
     folder.write_models(model, models)
+    folder.publish()
     return folder.path
 
 
@@ -46,7 +48,7 @@ def test_a_run_goes_out_and_comes_back(run: Path, tmp_path: Path):
     assert code == 0, output
     back = RunFolder(tmp_path / "back")
     assert to_bytes(load(back.int8_model("tensorrt"))) == to_bytes(load(run / "model.tensorrt.int8.onnx"))
-    assert back.float_model().exists()
+    assert (back.path / "model.fp32.onnx").exists()
     plans = json.loads((back.path / "plan.json").read_text())
     assert Plan.from_json(json.dumps(plans["tensorrt"])).integer_nodes == ("conv1", "conv2")
 
