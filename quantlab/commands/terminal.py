@@ -68,12 +68,12 @@ def progress_bars(*, quiet: bool) -> Progress:
     return silent if quiet or not sys.stderr.isatty() else _tqdm_bar
 
 
-def print_result(result: Mapping[str, Any], render: Callable[[], RenderableType], *, as_json: bool) -> None:
+def print_result(result: Mapping[str, Any], render: Callable[[], RenderableType | str], *, as_json: bool) -> None:
     """Print a command's result on stdout: its JSON and nothing else, or what a person reads.
 
     Args:
         result: plain values.
-        render: makes what rich prints; 100 columns where stdout is no terminal.
+        render: makes lines of text, or what rich prints; 100 columns where stdout is no terminal.
         as_json: which of the two.
     """
     if as_json:
@@ -81,12 +81,16 @@ def print_result(result: Mapping[str, Any], render: Callable[[], RenderableType]
         return
     from rich.console import Console
 
+    from quantlab.report.prose import Prose
+
+    made = render()
+    shown = Prose(made, hang=4) if isinstance(made, str) else made
     if sys.stdout.isatty():
-        Console(highlight=False).print(render(), crop=False)
+        Console(highlight=False).print(shown, crop=False)
         return
     console = Console(width=REPORT_WIDTH, highlight=False, color_system=None)
     with console.capture() as capture:
-        console.print(render(), crop=False)
+        console.print(shown, crop=False)
     typer.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
 
 
