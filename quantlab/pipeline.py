@@ -111,35 +111,33 @@ def run_job(
     """Do what a job says; with a folder, go on from what an interrupted run left there, and write the results."""
     folder = None if out is None else RunFolder(out)
     collected = collect_for(job, folder=folder, progress=progress)
-    calibrator = job.recipe.calibrator_with_options()
-    quantized: dict[str, Quantized] = {}
-    with progress("quantizing", len(job.plans)) as advance:
-        for target, plan in job.plans.items():
-            quantized[target] = quantize(job, plan, collected.statistics, calibrator)
-            advance(1)
+    quantized = _quantize_all(job, collected.statistics, progress)
     int8_models = {target: made.model for target, made in quantized.items()}
     if folder:
         folder.write_recipe(job.recipe)
         folder.write_plans(job.plans)
         folder.write_models(job.model, int8_models)
     evaluation = evaluate_for(job, int8_models, progress=progress)
-    report = build_report(
-        Outcome(
-            job,
-            collected.statistics,
-            quantized,
-            evaluation,
-            notes=(collected.note,) if collected.note else (),
-            warnings=_late_warnings(job, evaluation),
-            files=folder.entries() if folder else {},
-            command=command,
-        )
-    )
+    notes = () if collected.note is None else (collected.note,)
+    files = folder.entries() if folder else {}
+    warnings = _late_warnings(job, evaluation)
+    outcome = Outcome(job, collected.statistics, quantized, evaluation, notes, warnings, files, command)
+    report = build_report(outcome)
     if folder:
         folder.write_text(REPORT, report.to_json())
         folder.publish()
     path = folder.path if folder else None
     return Run(job.recipe, job.model, collected.statistics, quantized, evaluation, report, path)
+
+
+def _quantize_all(job: Job, statistics: Statistics, progress: Progress) -> dict[str, Quantized]:
+    calibrator = job.recipe.calibrator_with_options()
+    quantized = {}
+    with progress("quantizing", len(job.plans)) as advance:
+        for target, plan in job.plans.items():
+            quantized[target] = quantize(job, plan, statistics, calibrator)
+            advance(1)
+    return quantized
 
 
 def quantize(job: Job, plan: Plan, statistics: Statistics, calibrator: Calibrator) -> Quantized:
@@ -178,7 +176,7 @@ def _engine_for(job: Job, target: str) -> Engine:
 
 def _latency_batches(job: Job) -> tuple[int, ...]:
     fixed = next((spec.fixed_batch for spec in job.model.inputs if spec.fixed_batch is not None), None)
-    return job.recipe.latency_batches if fixed is None else (fixed,)
+    return job.recipe.latency_batches if fixed is None or not job.recipe.latency_batches else (fixed,)
 
 
 def _late_warnings(job: Job, evaluation: Evaluation) -> tuple[str, ...]:

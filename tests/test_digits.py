@@ -7,8 +7,9 @@ from quantlab.calibrators import CALIBRATORS, calibrator_named
 from quantlab.data.digits import DigitsSource
 from quantlab.evaluation import Evaluation
 from quantlab.job import Inputs, Job, open_job
-from quantlab.pipeline import collect_for, evaluate_for, quantize
+from quantlab.pipeline import evaluate_for, quantize
 from quantlab.recipe import Recipe
+from quantlab.resume import collect_for
 from quantlab.stats.table import Statistics
 from quantlab.targets import TARGETS
 
@@ -23,7 +24,7 @@ def job() -> Job:
 
 @pytest.fixture(scope="module")
 def statistics(job: Job) -> Statistics:
-    return collect_for(job)
+    return collect_for(job).statistics
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +84,7 @@ def test_encodings_are_the_same_bytes_for_any_batch_size_order_and_workers(job, 
 
 def _statistics(data: object, batch_size: int) -> Statistics:
     recipe = Recipe(targets=tuple(TARGETS), threads=1, batch_size=batch_size)
-    return collect_for(open_job(recipe, Inputs(data=data, eval_data="digits:evaluation")))
+    return collect_for(open_job(recipe, Inputs(data=data, eval_data="digits:evaluation"))).statistics
 
 
 def _encoded(job: Job, statistics: Statistics, calibrator: str) -> dict[str, bytes]:

@@ -15,8 +15,9 @@ import numpy as np
 from quantlab.calibrators import CALIBRATORS, calibrator_named
 from quantlab.files import replacing
 from quantlab.job import open_job
-from quantlab.pipeline import collect_for, evaluate_for, quantize
+from quantlab.pipeline import evaluate_for, quantize
 from quantlab.recipe import Recipe
+from quantlab.resume import collect_for
 
 HERE = Path(__file__).parent
 SAMPLES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 384)
@@ -29,7 +30,7 @@ def main() -> None:
     rows = []
     for samples in SAMPLES:
         job = open_job(dataclasses.replace(recipe, samples=samples))
-        statistics = collect_for(job)
+        statistics = collect_for(job).statistics
         plan = job.plans["onnxruntime"]
         made = {name: quantize(job, plan, statistics, calibrator_named(name)) for name in CALIBRATORS}
         scales[samples] = {
