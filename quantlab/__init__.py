@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from quantlab.side_by_side import Samples as Samples
     from quantlab.side_by_side import diff as diff
     from quantlab.side_by_side import evaluate as evaluate
+    from quantlab.torchgraph.registry import register_op as register_op
 
 # Where each public name lives.
 _HOMES = {
@@ -33,9 +34,10 @@ _HOMES = {
     "diff": "quantlab.side_by_side",
     "evaluate": "quantlab.side_by_side",
     "ptq": "quantlab.pipeline",
+    "register_op": "quantlab.torchgraph.registry",
 }
 
-__all__ = ["QuantlabError", "Recipe", "Run", "Samples", "compare", "diff", "evaluate", "ptq"]
+__all__ = ["QuantlabError", "Recipe", "Run", "Samples", "compare", "diff", "evaluate", "ptq", "register_op"]
 
 
 def __getattr__(name: str) -> object:
