@@ -17,7 +17,7 @@ from quantlab.torchgraph.registry import find_op
 
 _FLOATS = frozenset({ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16, ir.DataType.DOUBLE})
 
-# Operators that hand on their first input, in another layout or with a rounding.
+# Operators that hand on their first input, or parts of it, in another layout or with a rounding.
 _LOOKED_THROUGH = frozenset(
     {
         "Cast",
@@ -26,6 +26,8 @@ _LOOKED_THROUGH = frozenset(
         "Identity",
         "QuantizeLinear",
         "Reshape",
+        "Slice",
+        "Split",
         "Squeeze",
         "Transpose",
         "Unsqueeze",
@@ -82,6 +84,7 @@ def _readers(value: ir.Value) -> Iterator[tuple[ir.Node, int]]:
     """Yield (node, input) where a value is read, possibly in another layout."""
     for use in value.uses():
         if use.node.op_type in _LOOKED_THROUGH and use.idx == 0:
-            yield from _readers(use.node.outputs[0])
+            for output in use.node.outputs:
+                yield from _readers(output)
         else:
             yield use.node, use.idx

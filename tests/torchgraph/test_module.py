@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -92,6 +94,35 @@ def test_numbers_that_say_how_to_compute_are_not_trained() -> None:
         slope=noise(4),
     )
     assert list(GraphModule(model).parameters_by_name) == ["w", "bias", "slope"]
+
+
+def test_a_weight_that_is_cut_before_it_is_used_is_trained() -> None:
+    model = parsed(
+        """g (float[N, 3] x) => (float[N, 2] a, float[N, 2] b) {
+            left, right = Split<axis=1>(w, parts) a = MatMul(x, left) b = MatMul(x, right) }""",
+        w=noise(3, 4),
+        parts=np.asarray([2, 2]),
+    )
+    assert list(GraphModule(model).parameters_by_name) == ["w"]
+
+
+def test_a_copy_is_a_module_of_its_own() -> None:
+    module = GraphModule(two_convs())
+    kept = copy.deepcopy(module)
+    image = torch.from_numpy(noise(1, 3, 8, 8))
+    before = module(image)["scores"]
+    with torch.no_grad():
+        module.parameters_by_name["w1"].zero_()
+    assert torch.equal(kept(image)["scores"], before)
+    module.load_state_dict(kept.state_dict())
+    assert torch.equal(module(image)["scores"], before)
+
+
+def test_an_input_that_is_an_output_too_comes_back() -> None:
+    model = parsed("g (float[N] x) => (float[N] x, float[N] y) { y = Relu(x) }")
+    got = GraphModule(model)(torch.tensor([-1.0, 1.0]))
+    assert got["x"].tolist() == [-1.0, 1.0]
+    assert got["y"].tolist() == [0.0, 1.0]
 
 
 def test_branches_are_refused_with_what_to_do() -> None:

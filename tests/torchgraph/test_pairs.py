@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 import torch
 
@@ -129,6 +130,25 @@ def test_the_gradient_passes_integers_that_are_only_moved() -> None:
     assert torch.equal(outcomes[0][0], outcomes[1][0])
     # Not exact: 1 / s times s is not 1.
     torch.testing.assert_close(outcomes[0][1:], outcomes[1][1:], rtol=1e-5, atol=1e-5)
+
+
+def test_pairs_of_onnx_runtimes_own_domain_count_too() -> None:
+    model = load(
+        """<ir_version: 8, opset_import: ["" : 17, "com.microsoft" : 1]>
+        g (float[N] x) => (float[N] y) <float s = {0.5}, uint16 z = {3}> {
+            q = com.microsoft.QuantizeLinear(x, s, z) y = com.microsoft.DequantizeLinear(q, s, z) }"""
+    )
+    module = GraphModule(model)
+    x = torch.tensor([0.25, 0.75, -100.0], requires_grad=True)
+    y = module(x)["y"]
+    y.sum().backward()
+    assert y.tolist() == [0.0, 1.0, -1.5]
+    assert x.grad is not None
+    assert x.grad.tolist() == [1.0, 1.0, 0.0]
+
+
+def load(text: str) -> Model:
+    return Model(ir.from_onnx_text(text))
 
 
 def test_integers_that_something_reads_are_integers() -> None:
