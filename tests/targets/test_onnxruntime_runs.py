@@ -14,12 +14,9 @@ from quantlab.graph.model import Model
 from quantlab.graph.prepare import prepare
 from quantlab.plan import Plan
 from quantlab.targets.onnxruntime import OnnxRuntime
-from tests.patterns import PATTERNS
-from tests.targets.onnxruntime_patterns import OWN_PATTERNS
+from tests.targets.onnxruntime_plans import ALL_PATTERNS
 from tests.targets.quantize import ENGINE, LITERALLY, noise_for, quantized
 from tests.targets.random_networks import random_network
-
-ALL_PATTERNS = {**PATTERNS, **OWN_PATTERNS}
 
 
 @functools.cache
