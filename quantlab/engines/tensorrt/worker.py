@@ -1,0 +1,173 @@
+"""The process that builds: TensorRT's builder ends it with a crash on some models, and the user must not notice.
+
+    python -m quantlab.engines.tensorrt.worker FOLDER
+
+reads FOLDER/request.json, and for each job in it NAME.onnx; writes NAME.plan, and last NAME.json, which says that the
+job is done: errors, warnings, layers, seconds. `building.py` starts it and reads what it leaves.
+
+One code path serves TensorRT 10.12 to 11 and TensorRT-RTX: calls that only one of them knows are behind a question
+whether they are there. Run with TensorRT-RTX 1.7 without a GPU; the calls that are TensorRT's own (timing cache,
+inspector) are written from the binding sources of 10.12 to 11.1 and run with a stand-in only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import json
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from quantlab.engines.tensorrt.messages import parse_errors, without_noise
+from quantlab.engines.tensorrt.runtimes import import_runtime
+from quantlab.files import replacing
+
+
+def main(folder: Path) -> None:
+    """Do every job of a request; see `building.py` for its fields."""
+    _leave_no_core_dump()
+    request = json.loads((folder / "request.json").read_text(encoding="utf-8"))
+    trt = import_runtime(request["runtime"])
+    worker = Worker(trt, request)
+    for name, shapes in request["jobs"].items():
+        answer = worker.build(folder / f"{name}.onnx", folder / f"{name}.plan", shapes)
+        with replacing(folder / f"{name}.json") as temporary:
+            temporary.write_text(json.dumps(answer), encoding="utf-8")
+
+
+def make_logger(trt: Any) -> Any:  # noqa: ANN401 - TensorRT has no types
+    """Return a logger that keeps every message; the first one of a process serves everything in it."""
+
+    class Logger(trt.ILogger):  # type: ignore[misc]
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+            self.messages: list[tuple[Any, str]] = []
+
+        def log(self, severity: Any, message: str) -> None:  # noqa: ANN401
+            self.messages.append((severity, message))
+
+    return Logger()
+
+
+def load_plugins(trt: Any, logger: Any, plugins: list[str]) -> None:  # noqa: ANN401
+    """Register custom operators: TensorRT's own, those in libraries, and those that Python files register."""
+    if hasattr(trt, "init_libnvinfer_plugins"):
+        trt.init_libnvinfer_plugins(logger, "")
+    for number, plugin in enumerate(plugins):
+        if plugin.endswith(".py"):
+            spec = importlib.util.spec_from_file_location(f"quantlab_plugin_{number}", plugin)
+            if spec is not None and spec.loader is not None:
+                module = importlib.util.module_from_spec(spec)
+                sys.modules[spec.name] = module
+                spec.loader.exec_module(module)
+        else:
+            trt.get_plugin_registry().load_library(plugin)
+
+
+def _leave_no_core_dump() -> None:
+    """A crash is reported in one line; gigabytes of memory on the user's disk would not help."""
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        resource = importlib.import_module("resource")  # not on Windows
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+class Worker:
+    """Builds models with one runtime."""
+
+    def __init__(self, trt: Any, request: Mapping[str, Any]) -> None:  # noqa: ANN401
+        self._trt = trt
+        self._request = request
+        self._logger = make_logger(trt)
+        load_plugins(trt, self._logger, request["plugins"])
+        self._builder = trt.Builder(self._logger)
+
+    def build(self, onnx: Path, plan: Path, shapes: Mapping[str, Any]) -> dict[str, Any]:
+        """Build one model.
+
+        Args:
+            onnx: the model.
+            plan: where to write the plan.
+            shapes: smallest, usual and largest shape by input.
+
+        Returns:
+            The answer: version, errors (none if there is a plan), warnings, layers, seconds.
+        """
+        self._logger.messages.clear()
+        start = time.perf_counter()
+        errors, serialized = self._serialized(onnx, shapes)
+        seconds = time.perf_counter() - start
+        layers = ""
+        if serialized is not None:
+            plan.write_bytes(memoryview(serialized))
+            layers = self._told("Layers:") or self._inspected(serialized)
+        warnings = self._messages_of("WARNING")
+        version = self._trt.__version__
+        return {"version": version, "errors": errors, "warnings": warnings, "layers": layers, "seconds": seconds}
+
+    def _serialized(self, onnx: Path, shapes: Mapping[str, Any]) -> tuple[list[str], Any]:
+        trt = self._trt
+        network = self._builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+        parser = trt.OnnxParser(network, self._logger)
+        if not parser.parse_from_file(str(onnx)):
+            return parse_errors(parser) or ["the parser gives no reason"], None
+        config = self._config()
+        profile = self._builder.create_optimization_profile()
+        for name, sizes in shapes.items():
+            profile.set_shape(name, *(tuple(size) for size in sizes))
+        config.add_optimization_profile(profile)
+        serialized = self._builder.build_serialized_network(network, config)
+        if serialized is None:
+            return self._messages_of("ERROR", "INTERNAL_ERROR") or ["the builder gives no reason"], None
+        self._save_timing_cache(config)
+        return [], serialized
+
+    def _config(self) -> Any:  # noqa: ANN401
+        trt, request = self._trt, self._request
+        config = self._builder.create_builder_config()
+        config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
+        if request["workspace_bytes"] is not None:
+            config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, request["workspace_bytes"])
+        if request["optimization_level"] is not None:
+            config.builder_optimization_level = request["optimization_level"]
+        if request["compute_capabilities"]:
+            config.num_compute_capabilities = len(request["compute_capabilities"])
+            for index, capability in enumerate(request["compute_capabilities"]):
+                name = f"SM{capability.replace('.', '')}"
+                config.set_compute_capability(getattr(trt.ComputeCapability, name), index)
+        if request["timing_cache"] is not None:
+            path = Path(request["timing_cache"])
+            cache = config.create_timing_cache(path.read_bytes() if path.exists() else b"")
+            # A cache of another GPU or version is refused; this build then fills a new one.
+            if cache is None or not config.set_timing_cache(cache, ignore_mismatch=False):
+                config.set_timing_cache(config.create_timing_cache(b""), ignore_mismatch=False)
+        return config
+
+    def _save_timing_cache(self, config: Any) -> None:  # noqa: ANN401
+        if self._request["timing_cache"] is None:
+            return
+        with replacing(Path(self._request["timing_cache"])) as temporary:
+            temporary.write_bytes(memoryview(config.get_timing_cache().serialize()))
+
+    def _inspected(self, serialized: Any) -> str:  # noqa: ANN401
+        """Return what the inspector says, which needs the GPU that TensorRT builds on; empty where it cannot run."""
+        trt = self._trt
+        engine = trt.Runtime(self._logger).deserialize_cuda_engine(serialized)
+        if engine is None:
+            return ""
+        text: str = engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)
+        return text
+
+    def _told(self, beginning: str) -> str:
+        return next((text for _, text in self._logger.messages if text.startswith(beginning)), "")
+
+    def _messages_of(self, *severities: str) -> list[str]:
+        wanted = [getattr(self._trt.ILogger, severity) for severity in severities]
+        return without_noise(text for severity, text in self._logger.messages if severity in wanted)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,23 @@
+"""Users read what TensorRT has to say, not what it says about a missing driver."""
+
+from __future__ import annotations
+
+from quantlab.engines.tensorrt.messages import shortened, without_noise
+
+
+def test_lines_about_the_missing_driver_and_repetitions_are_left_out() -> None:
+    messages = [
+        "Unable to determine GPU memory usage: cudaError 35",
+        "Non-zero zero point is not supported\nCUDA driver version is insufficient for CUDA runtime version",
+        "Non-zero zero point is not supported",
+    ]
+    assert without_noise(messages) == ["Non-zero zero point is not supported"]
+
+
+def test_where_in_tensorrt_it_happened_is_left_out() -> None:
+    message = "Error Code 6: API Usage Error (The engine is old. In deserialize at /src/runtime/api.cpp:123)"
+    assert without_noise([message]) == ["Error Code 6: API Usage Error (The engine is old)"]
+
+
+def test_of_many_messages_the_first_are_shown() -> None:
+    assert shortened([str(number) for number in range(7)]) == "0; 1; 2; 3; 4 ... and 2 more"

@@ -1,0 +1,107 @@
+"""What the building process does, played with a stand-in for both runtimes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from quantlab.engines.tensorrt import worker
+from quantlab.engines.tensorrt.worker import Worker
+from quantlab.graph.save import save
+from tests.engines.models import chain, model_from_text
+from tests.engines.tensorrt.fake_trt import FakeTensorRT, RtxConfig
+
+REQUEST: dict[str, Any] = {
+    "workspace_bytes": None,
+    "optimization_level": None,
+    "timing_cache": None,
+    "compute_capabilities": [],
+    "plugins": [],
+}
+SHAPES = {"x": [[1, 4], [2, 4], [8, 4]]}
+
+
+@pytest.fixture
+def onnx(tmp_path: Path) -> Path:
+    save(chain(), tmp_path / "net.onnx")
+    return tmp_path / "net.onnx"
+
+
+def build(trt: FakeTensorRT, onnx: Path, **settings: Any) -> dict[str, Any]:
+    return Worker(trt, {**REQUEST, **settings}).build(onnx, onnx.with_suffix(".plan"), SHAPES)
+
+
+def test_tensorrt_tells_its_layers_through_the_inspector(onnx: Path) -> None:
+    trt = FakeTensorRT(layers='{"Layers": []}')
+    answer = build(trt, onnx)
+    assert answer["errors"] == []
+    assert answer["layers"] == '{"Layers": []}'
+    assert answer["version"] == "11.1.0.106"
+    assert onnx.with_suffix(".plan").read_bytes() == onnx.read_bytes()
+
+
+def test_tensorrt_rtx_tells_them_in_its_log(onnx: Path) -> None:
+    assert build(FakeTensorRT(is_rtx=True, layers="Layers:\nName: a"), onnx)["layers"] == "Layers:\nName: a"
+
+
+def test_every_build_is_typed_strongly_and_profiled_in_detail(onnx: Path) -> None:
+    trt = FakeTensorRT(layers="{}")
+    build(trt, onnx)
+    (config,) = trt.configs
+    assert config.profiling_verbosity == trt.ProfilingVerbosity.DETAILED
+    assert config.profiles[0].shapes == {"x": ((1, 4), (2, 4), (8, 4))}
+    assert config.pools == {}
+
+
+def test_settings_reach_the_builder(onnx: Path) -> None:
+    trt = FakeTensorRT(is_rtx=True, layers="Layers:")
+    build(trt, onnx, workspace_bytes=2**20, optimization_level=5, compute_capabilities=["8.6", "8.9"])
+    (config,) = trt.configs
+    assert isinstance(config, RtxConfig)
+    assert config.pools == {"workspace": 2**20}
+    assert config.builder_optimization_level == 5
+    assert (config.num_compute_capabilities, config.capabilities) == (2, {0: "SM86", 1: "SM89"})
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, b"+"), (b"old", b"old+"), (b"foreign", b"+")])
+def test_the_timing_cache_grows_and_a_foreign_one_is_begun_anew(onnx: Path, before: bytes | None, after: bytes) -> None:
+    cache = onnx.with_suffix(".cache")
+    if before is not None:
+        cache.write_bytes(before)
+    build(FakeTensorRT(layers="{}"), onnx, timing_cache=str(cache))
+    assert cache.read_bytes() == after
+
+
+def test_a_refused_node_is_named_without_the_noise(tmp_path: Path) -> None:
+    model = model_from_text("g (float[N] x) => (float[N] y) { [odd] y = mine.Strange(x) }", extra_domain="mine")
+    save(model, tmp_path / "odd.onnx")
+    answer = build(FakeTensorRT(), tmp_path / "odd.onnx")
+    assert answer["errors"] == ["node 'odd' (Strange): Plugin not found"]
+    assert not (tmp_path / "odd.plan").exists()
+
+
+def test_a_failed_build_tells_errors_and_warnings_apart(onnx: Path) -> None:
+    answer = build(FakeTensorRT(refuses="No profile\ncudaError 35"), onnx)
+    assert (answer["errors"], answer["warnings"]) == (["No profile"], ["Weights are small"])
+
+
+def test_plugins_are_loaded_and_python_files_run(onnx: Path, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    (tmp_path / "ops.py").write_text(f"open({str(mark)!r}, 'w').close()")
+    trt = FakeTensorRT(layers="{}")
+    build(trt, onnx, plugins=["/lib/ops.so", str(tmp_path / "ops.py")])
+    assert trt.loaded == ["/lib/ops.so"]
+    assert mark.exists()
+
+
+def test_a_request_is_answered_job_by_job(onnx: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "import_runtime", lambda name: FakeTensorRT(layers="{}"))
+    monkeypatch.setattr(worker, "_leave_no_core_dump", lambda: None)  # it would hold for this whole process
+    request = {**REQUEST, "runtime": "tensorrt", "jobs": {"net": SHAPES}}
+    (onnx.parent / "request.json").write_text(json.dumps(request))
+    worker.main(onnx.parent)
+    assert json.loads((onnx.parent / "net.json").read_text())["errors"] == []
+    assert (onnx.parent / "net.plan").exists()
