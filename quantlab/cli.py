@@ -38,7 +38,7 @@ def build_app() -> typer.Typer:
     """Return the commands. Nothing is imported before `main` can catch a Ctrl-C."""
     import typer
 
-    from quantlab.commands import cache, compare, diff, doctor, evaluate, inspect, ptq, report, run, start
+    from quantlab.commands import cache, compare, diff, doctor, evaluate, inspect, lint, ptq, report, run, start
 
     app = typer.Typer(
         name="quantlab",
@@ -57,6 +57,7 @@ def build_app() -> typer.Typer:
         (inspect, inspect.inspect),
         (run, run.run),
         (report, report.report),
+        (lint, lint.lint),
         (doctor, doctor.doctor),
     ):
         app.command(command.__name__, short_help=module.SHORT_HELP, epilog=module.EPILOG)(command)

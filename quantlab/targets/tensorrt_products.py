@@ -85,7 +85,18 @@ def reason_for_float(node: ir.Node, *, depthwise: bool) -> str | None:
         return "Both operands are computed at run time, outside an attention (MatMul, Softmax, MatMul)."
     if not all(is_float(value) for value in (node.inputs[product.activation], node.inputs[product.weight]) if value):
         return "It does not compute in float32, which is what can be quantized."
-    return _reason_for_conv(product, depthwise=depthwise) if node.op_type == "Conv" else _reason_for_matrix(product)
+    return reason_for_size(product, depthwise=depthwise)
+
+
+def reason_for_size(product: Product, *, depthwise: bool) -> str | None:
+    """Return why the sizes of a Conv, Gemm or MatMul make an integer kernel no gain, or None if it is one.
+
+    Args:
+        product: of any float type.
+        depthwise: whether depthwise convolutions are to be quantized all the same.
+    """
+    is_convolution = product.node.op_type == "Conv"
+    return _reason_for_conv(product, depthwise=depthwise) if is_convolution else _reason_for_matrix(product)
 
 
 def _reason_for_conv(product: Product, *, depthwise: bool) -> str | None:

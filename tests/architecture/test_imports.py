@@ -18,7 +18,7 @@ LAYERS = [
     {"targets", "zoo"},
     {"qdq", "engines"},
     {"collect", "calibrate", "audit", "interop", "qat", "evaluation"},
-    {"doctor", "opening", "fingerprint"},
+    {"doctor", "fingerprint", "lint", "opening"},
     {"search"},
     {"recipe"},
     {"inspection", "side_by_side", "job", "run_folder"},
