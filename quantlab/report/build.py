@@ -16,6 +16,7 @@ from quantlab.evaluation import Evaluation, verdict
 from quantlab.graph.model import Model
 from quantlab.job import Job
 from quantlab.plan import Plan
+from quantlab.report.histograms import histograms_section
 from quantlab.report.paths import without_private_paths
 from quantlab.report.report import SCHEMA_VERSION, Report
 from quantlab.report.tensors import tensor_rows
@@ -85,6 +86,7 @@ def build_report(outcome: Outcome) -> Report:
         "notes": [*outcome.notes, *notes],
         "warnings": [*job.warnings, *outcome.warnings],
         "targets": {name: _target_section(made, outcome.statistics) for name, made in outcome.quantized.items()},
+        "histograms": _histograms(outcome),
         "evaluation": outcome.evaluation.to_json(),
         "verdict": _verdict(outcome),
         "files": {name: entry._asdict() for name, entry in outcome.files.items()},
@@ -120,6 +122,11 @@ def _target_section(made: Quantized, statistics: Statistics) -> dict[str, Any]:
         "float_nodes": [{"node": name, "reason": reason} for name, reason in made.plan.float_nodes],
         "audit": None if made.audit is None else json.loads(made.audit.to_json()),
     }
+
+
+def _histograms(outcome: Outcome) -> dict[str, Any]:
+    plans = {name: (made.plan, made.encodings) for name, made in outcome.quantized.items()}
+    return histograms_section(plans, outcome.statistics, outcome.job.recipe.calibrator_with_options())
 
 
 def _verdict(outcome: Outcome) -> str:
