@@ -26,9 +26,10 @@ from quantlab.progress import Progress, silent
 from quantlab.qdq import bake, insert
 from quantlab.recipe import Recipe
 from quantlab.report.build import Outcome, Quantized, build_report
+from quantlab.report.html import to_html
 from quantlab.report.report import Report
 from quantlab.resume import collect_for
-from quantlab.run_folder import REPORT, RunFolder
+from quantlab.run_folder import PAGE, REPORT, RunFolder
 from quantlab.stats.table import Statistics
 
 FLOAT = "fp32"
@@ -124,6 +125,7 @@ def run_job(
     outcome = Outcome(job, collected.statistics, quantized, evaluation, notes, warnings, files, command)
     report = build_report(outcome)
     if folder:
+        folder.write_text(PAGE, to_html(report))
         folder.write_text(REPORT, report.to_json())
         folder.publish()
     path = folder.path if folder else None

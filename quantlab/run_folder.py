@@ -3,7 +3,7 @@
     DIR/recipe.toml   what was asked for                  DIR/model.fp32.onnx            the prepared float model
     DIR/plan.json     the plan of each target             DIR/model.<target>.int8.onnx   what to deploy
     DIR/stats.npz     the statistics                      DIR/report.json                what came out
-    DIR/state.json    whose statistics stats.npz holds, and whether they are complete
+    DIR/state.json    whose statistics are in stats.npz   DIR/report.html                the same, as a page
 
 While a run goes on it writes to `DIR/unfinished/`; at its end the files move up together, the report last, in the
 place of those of the run before. So DIR holds one whole run or none, whatever happens on the way, and its report
@@ -30,10 +30,11 @@ from quantlab.recipe import Recipe
 from quantlab.stats.table import Statistics
 
 REPORT = "report.json"
+PAGE = "report.html"
 UNFINISHED = "unfinished"
 _STATISTICS = ("stats.npz", "state.json")
 # What else a run leaves; `model.*` covers data files of models above 2 GB.
-_RESULTS = (REPORT, "report.html", "import.json", "recipe.toml", "plan.json", "model.*.onnx", "model.*.onnx.data")
+_RESULTS = (REPORT, PAGE, "import.json", "recipe.toml", "plan.json", "model.*.onnx", "model.*.onnx.data")
 
 
 class SavedStatistics(NamedTuple):

@@ -38,7 +38,7 @@ def test_the_model_that_was_given_stays_as_it_was():
 def test_every_run_of_a_folder_writes_the_files_of_the_design(tmp_path):
     quick(out=tmp_path, targets=tuple(TARGETS))
     models = {f"model.{target}.int8.onnx" for target in TARGETS}
-    names = {"recipe.toml", "stats.npz", "state.json", "plan.json", "model.fp32.onnx", "report.json"}
+    names = {"recipe.toml", "stats.npz", "state.json", "plan.json", "model.fp32.onnx", "report.json", "report.html"}
     assert {path.name for path in tmp_path.iterdir()} == models | names
     assert load(tmp_path / "model.onnxruntime.int8.onnx").outputs == ("scores",)
 

@@ -40,6 +40,8 @@ def render(report: Report, *, folder: Path | None = None) -> RenderableType:
         models = [name for name in content["files"] if name.endswith(".int8.onnx")]
         parts += [Text(), *(_path("INT8 model", folder / name) for name in models)]
         parts += [_path("Report", folder / "report.json")]
+        page = folder / "report.html"
+        parts += [_path("As a page", page)] if page.is_file() else []
     return Group(*parts)
 
 

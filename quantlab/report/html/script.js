@@ -1,0 +1,170 @@
+"use strict";
+// Sorting, searching, the theme and histograms. Texts are only ever set as text, never parsed as markup.
+
+function make(tag, attributes, text) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes || {})) made.setAttribute(name, value);
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+function draw(tag, attributes, text) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+// Theme: what the system prefers, until the button says otherwise.
+const themeButton = document.getElementById("theme");
+const root = document.documentElement;
+function isDark() {
+  return root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+}
+function nameTheme() { themeButton.textContent = isDark() ? "Light theme" : "Dark theme"; }
+themeButton.hidden = false;
+themeButton.addEventListener("click", () => { root.dataset.theme = isDark() ? "light" : "dark"; nameTheme(); });
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", nameTheme);
+nameTheme();
+
+// Sorting: by the number behind a cell where it has one, else by its text; unknown numbers come last.
+function key(row, column) {
+  const cell = row.cells[column];
+  if (cell.dataset.value === undefined) return cell.textContent;
+  return cell.dataset.value === "" ? null : Number(cell.dataset.value);
+}
+
+function compare(one, two, sign) {
+  if (one === null || two === null) return (one === null) - (two === null);
+  if (typeof one === "number" && typeof two === "number") return sign * (one - two);
+  return sign * String(one).localeCompare(String(two), "en", { numeric: true });
+}
+
+function sortBy(table, column) {
+  const heads = Array.from(table.tHead.rows[0].cells);
+  const isUp = heads[column].getAttribute("aria-sort") !== "ascending";
+  heads.forEach((head) => head.removeAttribute("aria-sort"));
+  heads[column].setAttribute("aria-sort", isUp ? "ascending" : "descending");
+  const rows = Array.from(table.tBodies[0].rows).map((row) => [key(row, column), row]);
+  rows.sort((one, two) => compare(one[0], two[0], isUp ? 1 : -1));
+  table.tBodies[0].append(...rows.map((pair) => pair[1]));
+}
+
+function search(table, wanted, said) {
+  const words = wanted.toLowerCase().split(/\s+/).filter(Boolean);
+  const rows = Array.from(table.tBodies[0].rows);
+  let shown = 0;
+  for (const row of rows) {
+    const text = row.textContent.toLowerCase();
+    row.hidden = !words.every((word) => text.includes(word));
+    shown += row.hidden ? 0 : 1;
+  }
+  said.textContent = words.length ? `${shown} of ${rows.length} rows` : `${rows.length} rows`;
+}
+
+for (const table of document.querySelectorAll("table.searchable")) {
+  Array.from(table.tHead.rows[0].cells).forEach((head, column) => {
+    const button = make("button", { type: "button" }, head.textContent);
+    head.replaceChildren(button);
+    button.addEventListener("click", () => sortBy(table, column));
+  });
+  const label = make("label", {}, "Search ");
+  const input = make("input", { type: "search" });
+  input.setAttribute("aria-label", `Search ${table.caption.textContent}`);
+  label.append(input);
+  const said = make("span", { class: "quiet", role: "status" });
+  input.addEventListener("input", () => search(table, input.value, said));
+  search(table, "", said);
+  const box = make("div", { class: "search" });
+  box.append(label, said);
+  table.parentElement.before(box);
+}
+
+// Histograms: magnitudes in bins of one width, `positive` from 0 up and `negative` from 0 down.
+const histograms = JSON.parse(document.getElementById("histogram-data").textContent);
+const dialog = document.getElementById("histogram");
+const logBox = document.getElementById("histogram-log");
+const WIDTH = 800, HEIGHT = 300, FOOT = 24;
+let current = null;
+
+function text(value) { return Number(value.toPrecision(4)).toString(); }
+
+function binsOf(seen) {
+  const below = seen.negative.map((count, k) => [-(k + 1) * seen.width, -k * seen.width, count]).reverse();
+  return below.concat(seen.positive.map((count, k) => [k * seen.width, (k + 1) * seen.width, count]));
+}
+
+function clipped(seen, low, high) {
+  let outside = 0;
+  for (const [from, to, count] of binsOf(seen)) {
+    const inside = Math.max(0, Math.min(to, high) - Math.max(from, low));
+    outside += count * (1 - inside / (to - from));
+  }
+  return outside / seen.count;
+}
+
+function plot(seen, ranges) {
+  const bins = binsOf(seen);
+  const first = bins.length ? bins[0][0] : -1, last = bins.length ? bins[bins.length - 1][1] : 1;
+  const margin = 0.03 * (last - first), low = first - margin, high = last + margin;
+  const x = (value) => ((value - low) / (high - low)) * WIDTH;
+  const size = (count) => (logBox.checked ? Math.log10(1 + count) : count);
+  const top = Math.max(1e-9, ...bins.map((bin) => size(bin[2])));
+  const svg = draw("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT + FOOT}`, role: "img" });
+  svg.setAttribute("aria-label", "Histogram of the values seen; the table below tells the ranges");
+  for (const [from, to, count] of bins) {
+    const height = (size(count) / top) * (HEIGHT - 10);
+    const width = Math.max(0.5, x(to) - x(from) - 0.5);
+    const bar = draw("rect", { x: x(from), y: HEIGHT - height, width, height, class: "bin" });
+    bar.append(draw("title", {}, `${text(from)} to ${text(to)}: ${count}`));
+    svg.append(bar);
+  }
+  for (const [value, anchor] of [[first, "start"], [0, "middle"], [last, "end"]]) {
+    if (value === 0 && (x(0) < 90 || x(0) > WIDTH - 90) && first !== 0 && last !== 0) continue;
+    if (value === 0 && anchor === "middle" && (first === 0 || last === 0)) continue;
+    svg.append(draw("text", { x: x(value), y: HEIGHT + 18, "text-anchor": anchor }, text(value)));
+  }
+  ranges.forEach(([name, bounds], index) => {
+    for (const bound of bounds) {
+      if (bound < low || bound > high) continue;
+      const line = draw("line", { x1: x(bound), x2: x(bound), y1: 0, y2: HEIGHT, class: `line c${index % 4}` });
+      line.append(draw("title", {}, `${name}: ${text(bound)}`));
+      svg.append(line);
+    }
+  });
+  return svg;
+}
+
+function rangeRow(seen, name, bounds, index, isChosen) {
+  const row = make("tr", isChosen ? { class: "chosen" } : {});
+  const head = make("th", { scope: "row" });
+  const sample = draw("svg", { viewBox: "0 0 34 4", class: "key", "aria-hidden": "true" });
+  sample.append(draw("line", { x1: 0, x2: 34, y1: 2, y2: 2, class: `line c${index % 4}` }));
+  sample.style.width = "34px";
+  sample.style.display = "inline-block";
+  head.append(sample, isChosen ? `${name} (this run)` : name);
+  const share = `${(100 * clipped(seen, bounds[0], bounds[1])).toFixed(3)} %`;
+  row.append(head, ...[text(bounds[0]), text(bounds[1]), share].map((value) => make("td", { class: "number" }, value)));
+  return row;
+}
+
+function show() {
+  const seen = histograms.tensors[current.tensor];
+  const ranges = Object.entries((histograms.ranges[current.target] || {})[current.tensor] || {});
+  document.getElementById("histogram-title").textContent = `${current.tensor} (${current.target})`;
+  document.getElementById("histogram-note").textContent =
+    `${seen.count} values seen; ${((100 * seen.zeros) / Math.max(1, seen.count)).toFixed(1)} % are exactly 0 and not drawn.`;
+  document.getElementById("histogram-plot").replaceChildren(plot(seen, ranges));
+  document.getElementById("histogram-ranges").replaceChildren(
+    ...ranges.map(([name, bounds], index) => rangeRow(seen, name, bounds, index, name === histograms.calibrator)));
+}
+
+for (const button of document.querySelectorAll("button.draws")) {
+  button.setAttribute("aria-haspopup", "dialog");
+  button.addEventListener("click", () => {
+    current = { tensor: button.dataset.tensor, target: button.dataset.target };
+    show();
+    dialog.showModal();
+  });
+}
+logBox.addEventListener("change", show);

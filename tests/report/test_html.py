@@ -1,0 +1,146 @@
+"""The page of a report: whole, valid as a tree, and nothing in it but what the report says."""
+
+import copy
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+import quantlab
+from quantlab.report.html import to_html
+from quantlab.report.report import Report
+from tests.runs import UNTIMED, classifier, images, labels
+
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
+VOID = {"meta", "input", "br"}
+
+
+class Page(HTMLParser):
+    """Elements in order, with their attributes; texts by the element they stand in."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[tuple[str, str]] = []
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append((self.open[-1] if self.open else "", data))
+
+    def tags(self, name: str) -> list[dict[str, str | None]]:
+        return [attributes for tag, attributes in self.elements if tag == name]
+
+    def said(self) -> str:
+        return " ".join(text for tag, text in self.texts if tag not in ("script", "style"))
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    settings = {**UNTIMED, "latency_batches": (1,), "targets": ("onnxruntime", "tensorrt")}
+    run = quantlab.ptq(classifier(), (images(), labels()), **settings)
+    return Report.from_json(run.report.to_json())
+
+
+def with_name(report: Report, name: str) -> Report:
+    """Return the report with a text in every place that a name of a user's file or tensor reaches."""
+    content = copy.deepcopy(dict(report.content))
+    text = json.dumps(content).replace('"hidden"', json.dumps(name))
+    content = json.loads(text)
+    content["model"]["name"] = content["verdict"] = name
+    content["warnings"] = content["notes"] = content["command"] = [name]
+    content["files"] = {name: {"size_bytes": 1, "sha256": "0" * 64}}
+    content["recipe"]["data"] = name
+    content["targets"][name] = content["targets"]["onnxruntime"]
+    return Report(content)
+
+
+def test_the_page_tells_every_tensor_node_and_reason(report):
+    said = Page(to_html(report)).said()
+    for target in report.content["targets"].values():
+        for tensor in target["tensors"]:
+            assert tensor["tensor"] in said
+            assert tensor["scheme"] in said
+        for skip in target["skips"]:
+            assert skip["reason"] in said
+        for node in [*target["integer_nodes"], *(item["node"] for item in target["float_nodes"])]:
+            assert node in said
+
+
+def test_the_verdict_comes_before_every_table(report):
+    page = to_html(report)
+    first = report.content["verdict"].splitlines()[0]
+    assert page.index(first.replace("&", "&amp;")[:40]) < page.index("<table")
+
+
+def test_no_name_becomes_markup(report):
+    plain, hostile = Page(to_html(report)), Page(to_html(with_name(report, HOSTILE)))
+    assert len(hostile.tags("script")) == len(plain.tags("script")) == 2
+    assert hostile.tags("img") == []
+    assert not [name for _, attributes in hostile.elements for name in attributes if name.startswith("on")]
+    assert HOSTILE in hostile.said()
+
+
+def test_the_histogram_data_come_through_a_hostile_name_unchanged(report):
+    page = Page(to_html(with_name(report, HOSTILE)))
+    data = next(text for tag, text in page.texts if tag == "script")
+    assert HOSTILE in json.loads(data)["tensors"]
+
+
+def test_half_a_surrogate_pair_in_a_name_can_be_written(report):
+    to_html(with_name(report, "a\udc80b")).encode("utf-8")
+
+
+def test_the_page_asks_for_nothing_from_outside(report):
+    text = to_html(report)
+    page = Page(text)
+    assert not [name for _, attributes in page.elements for name in attributes if name in ("src", "href", "srcset")]
+    assert not re.search(r"@import|url\(|fetch\(|XMLHttpRequest", text)
+    policy = next(tag["content"] for tag in page.tags("meta") if "http-equiv" in tag)
+    assert policy is not None
+    assert policy.startswith("default-src 'none'")
+
+
+def test_a_screen_reader_finds_names_for_tables_and_drawings(report):
+    page = Page(to_html(report))
+    assert len(page.tags("caption")) == len(page.tags("table"))
+    assert all(svg["role"] == "img" and svg["aria-label"] for svg in page.tags("svg"))
+    assert all(head["scope"] in ("col", "row") for head in page.tags("th"))
+
+
+def test_a_report_from_before_histograms_makes_a_page(report):
+    content = {name: value for name, value in report.content.items() if name != "histograms"}
+    page = Page(to_html(Report(content)))
+    assert not [tag for tag in page.tags("button") if tag.get("class") == "draws"]
+
+
+def test_an_unlabelled_untimed_run_of_nothing_makes_a_page():
+    run = quantlab.ptq(classifier(), images(), **UNTIMED, keep_float=("*",))
+    said = Page(to_html(run.report)).said()
+    assert "Nothing is quantized" in said
+    assert "Drop in points" not in said
+
+
+def test_the_page_of_a_large_network_is_below_3_mb(report):
+    content = copy.deepcopy(dict(report.content))
+    target = content["targets"]["onnxruntime"]
+    histograms = content["histograms"]
+    name = next(iter(histograms["tensors"]))
+    full = {"width": 0.0123456789, "positive": [1234567] * 128, "negative": [1234567] * 128, "zeros": 9, "count": 99}
+    target["tensors"] = [{**target["tensors"][0], "tensor": f"layer/{k}/output"} for k in range(200)]
+    histograms["tensors"] = {f"layer/{k}/output": full for k in range(200)}
+    ranges = histograms["ranges"]["onnxruntime"]
+    histograms["ranges"] = {"onnxruntime": {f"layer/{k}/output": ranges[name] for k in range(200)}}
+    assert len(Report(content).to_json()) < 2e6
+    assert len(to_html(Report(content))) < 3e6
