@@ -11,6 +11,8 @@ A bias must fit int32 at its derived scale: |b| / (s_x · s_w) ≤ 2^30. A weigh
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Literal
 
@@ -20,7 +22,7 @@ import numpy.typing as npt
 from quantlab.affine import Encoding, Encodings, Range, encoding_from_range
 from quantlab.calibrators.calibrator import Calibrator
 from quantlab.calibrators.weights import weight_range
-from quantlab.errors import PlanError
+from quantlab.errors import CalibrationError, PlanError
 from quantlab.graph.model import Model
 from quantlab.plan import Plan, Point
 from quantlab.stats.table import Statistics
@@ -39,6 +41,7 @@ def calibrate(
     calibrator: Calibrator,
     *,
     weights: WeightMethod = "absmax",
+    on_progress: Callable[[int], None] | None = None,
 ) -> Encodings:
     """Return the encodings of a plan's activations and weights, by tensor name.
 
@@ -51,22 +54,29 @@ def calibrate(
         statistics: of every tensor in `plan.observed`.
         calibrator: how to choose the range of an activation.
         weights: how to choose the range of a weight channel.
+        on_progress: called with 1 after each activation and weight.
 
     Raises:
         PlanError: the statistics lack a tensor of the plan.
         ModelError: a weight is not an initializer of the model.
-        CalibrationError: a range is not finite.
+        CalibrationError: a tensor has no range, such as one without a single value or a weight with NaN; the message
+            names the tensor.
     """
     encodings: dict[str, Encoding] = {}
+    done = on_progress or (lambda count: None)
     for point in plan.of_role("activation"):
         if point.shared_with is None:
             encoding = activation_encoding(point, plan, statistics, calibrator)
             encodings[point.tensor] = above_floor(point, plan, encoding, encodings)
+        done(1)
     floors = WeightFloors(model, plan, encodings)
     for point in plan.of_role("weight"):
         if point.shared_with is None:
-            interval = weight_range(model.constant(point.tensor), point.scheme, weights)
-            encodings[point.tensor] = floors.raised(point, encoding_from_range(interval, point.scheme))
+            with _naming(point):
+                interval = weight_range(model.constant(point.tensor), point.scheme, weights)
+                encoding = encoding_from_range(interval, point.scheme)
+            encodings[point.tensor] = floors.raised(point, encoding)
+        done(1)
     return encodings
 
 
@@ -79,9 +89,19 @@ def activation_encoding(point: Point, plan: Plan, statistics: Statistics, calibr
     if missing:
         raise PlanError(f"statistics: none of {missing[0]!r}, which target {plan.target} quantizes; collect them anew")
     merged = statistics.merged(members) if len(members) > 1 else statistics.tensors[point.tensor]
-    chosen = calibrator.range_of(merged, point.scheme)
-    low, high = point.within_limits(float(chosen.low), float(chosen.high))
-    return encoding_from_range(Range.of(low, high), point.scheme)
+    with _naming(point):
+        chosen = calibrator.range_of(merged, point.scheme)
+        low, high = point.within_limits(float(chosen.low), float(chosen.high))
+        return encoding_from_range(Range.of(low, high), point.scheme)
+
+
+@contextmanager
+def _naming(point: Point) -> Iterator[None]:
+    """Say in a refusal which tensor it is about; calibrators see statistics without a name."""
+    try:
+        yield
+    except CalibrationError as error:
+        raise CalibrationError(f"{point.role} {point.tensor!r}: {error}") from error
 
 
 def above_floor(point: Point, plan: Plan, encoding: Encoding, encodings: Encodings) -> Encoding:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+import numpy as np
 
 from quantlab.collect import observed_tensors
 from quantlab.data.batch import Batch, Batches, Source
@@ -13,7 +16,7 @@ from quantlab.data.preprocess import Preprocess
 from quantlab.data.split import split
 from quantlab.engines.engine import Engine
 from quantlab.engines.onnxruntime import OnnxRuntime
-from quantlab.errors import DataError
+from quantlab.errors import DataError, ModelError
 from quantlab.fingerprint import fingerprint
 from quantlab.graph.model import Model
 from quantlab.opening import open_float_model, prepare_with_shapes
@@ -83,13 +86,16 @@ def open_job(recipe: Recipe, inputs: Inputs | None = None) -> Job:
     """
     inputs = inputs or Inputs()
     original = open_float_model(recipe.model if inputs.model is None else inputs.model)
+    if recipe.output is not None and recipe.output not in original.outputs:
+        raise ModelError(f"{original.name}: no output {recipe.output!r}; it has {', '.join(original.outputs)}")
     calibration, evaluation, note = _open_data(recipe, inputs, original)
+    first_batch(evaluation)  # what cannot be read is to be told before the first pass, not after it
     engine = OnnxRuntime(threads=recipe.threads, libraries=recipe.libraries)
     model = prepare_with_shapes(original, engine, first_batch(calibration).feeds)
     plans = {name: target_named(name).place(model, keep_float=recipe.keep_float) for name in recipe.targets}
     notes = (note, *_data_notes(calibration, evaluation), *model.notes)
     warnings = _data_warnings(recipe, calibration)
-    warnings += [f"target {name}: nothing to quantize in this model" for name, plan in plans.items() if not plan.points]
+    warnings += [_why_nothing(plan, model) for plan in plans.values() if not plan.points]
     return Job(recipe, model, engine, calibration, evaluation, notes, plans, tuple(warnings))
 
 
@@ -127,8 +133,24 @@ def _whole_batches(batches: Batches, batch_size: int) -> Batches:
     """Return the batches without a last one that is not full."""
     size = batches.size if batches.size is not None else sum(batch.size for batch in batches)
     if size < batch_size:
-        raise DataError(f"data {batches.name!r}: {size} samples do not fill the model's fixed batch of {batch_size}")
+        raise DataError(
+            f"data {batches.name!r}: {size} samples do not fill the model's fixed batch of {batch_size}; "
+            "give more samples, or export the model with a free batch axis"
+        )
     return batches.head(size // batch_size * batch_size)
+
+
+def _why_nothing(plan: Plan, model: Model) -> str:
+    """Return that a plan is empty, and why: the model is of half precision, or the reason given most often."""
+    weights = {value.dtype.numpy() for value in model.graph.initializers.values() if value.dtype is not None}
+    reasons = Counter(reason for _, reason in plan.float_nodes).most_common(1)
+    if np.dtype(np.float16) in weights and np.dtype(np.float32) not in weights:
+        why = "its weights are float16: export it in float32"
+    elif reasons:
+        why = f"mostly for this reason: {reasons[0][0]}"
+    else:
+        why = "it has no operator that runs in integers"
+    return f"target {plan.target}: nothing is quantized in this model; {why}"
 
 
 def _data_notes(calibration: Batches, evaluation: Batches) -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 
+import numpy as np
+
 from quantlab.data.batch import Feeds
 from quantlab.engines.engine import Engine
 from quantlab.errors import ModelError
@@ -36,10 +38,10 @@ def open_model(model: object) -> Model:
 
 
 def open_float_model(model: object) -> Model:
-    """Return a model that is not quantized yet.
+    """Return a model that is not quantized yet, and whose weights are numbers.
 
     Raises:
-        ModelError: as `open_model`, or the model has quantized nodes.
+        ModelError: as `open_model`, or the model has quantized nodes, or a weight is NaN.
     """
     opened = open_model(model)
     nodes = quantized_nodes(opened)
@@ -48,7 +50,17 @@ def open_float_model(model: object) -> Model:
         raise ModelError(
             f"{opened.name}: it is quantized already ({nodes[0]}{others}); give the float model it was made from"
         )
+    _check_weights(opened)
     return opened
+
+
+def _check_weights(model: Model) -> None:
+    """Refuse weights with NaN, which would only show far behind them; infinity may stand in masks."""
+    for name in model.graph.initializers:
+        weight = model.constant(name)
+        is_float = weight.dtype.kind == "f" or weight.dtype.name == "bfloat16"
+        if is_float and np.isnan(weight).any():
+            raise ModelError(f"{model.name}: weight {name!r} holds NaN; repair the model or export it again")
 
 
 def prepare_with_shapes(model: Model, engine: Engine, first: Feeds) -> Model:

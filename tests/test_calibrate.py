@@ -11,7 +11,7 @@ from quantlab.collect import collect
 from quantlab.data.arrays import array_source
 from quantlab.data.batch import Batches
 from quantlab.engines.onnxruntime import OnnxRuntime
-from quantlab.errors import PlanError
+from quantlab.errors import CalibrationError, PlanError
 from quantlab.plan import Plan, Point, Reader
 from quantlab.qdq import bake, insert
 from quantlab.stats.count import statistics_of
@@ -101,3 +101,19 @@ def test_a_scale_below_its_floor_is_raised_to_it_and_the_zero_point_stays():
         assert found.zero_point == free["scores"].zero_point
     assert free["scores"].scale > 0.5 * free["image"].scale
     assert free["scores"].scale < 64.0 * free["image"].scale
+
+
+def test_a_tensor_without_a_single_value_is_named():
+    empty = statistics_of([])
+    statistics = Statistics({**statistics_of_two_convs().tensors, "hidden": empty}, 1)
+    with pytest.raises(CalibrationError, match=r"activation 'hidden': no value was seen"):
+        calibrate(two_convs(), two_convs_plan(), statistics, MINMAX)
+
+
+def test_a_weight_with_nan_is_named():
+    model = two_convs()
+    weight = model.constant("w2").copy()
+    weight[0, 0, 0, 0] = np.nan
+    model.graph.initializers["w2"].const_value = ir.tensor(weight)
+    with pytest.raises(CalibrationError, match=r"weight 'w2': .*not finite"):
+        calibrate(model, two_convs_plan(), statistics_of_two_convs(), MINMAX)

@@ -143,4 +143,8 @@ def _reason(error: BaseException) -> str:
         return (
             "it is no numpy file, or holds Python objects (pickle), which are never loaded; save plain numeric arrays"
         )
-    return text or type(error).__name__
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return f"{text or type(error).__name__}; it is damaged or cut short, copy or save it again"

@@ -52,6 +52,9 @@ def open_source(
     """
     if not inputs:
         raise DataError("the model has no inputs, so there is nothing to feed it")
+    for wanted in inputs:
+        if wanted.dtype.kind == "O":
+            raise DataError(f"input {wanted.name!r} of the model takes texts; only numbers can be fed, so cut it off")
     if isinstance(spec, str):
         return _open_word(spec, inputs, preprocess, seed)
     if isinstance(spec, Path):

@@ -23,6 +23,10 @@ _RUNNING = re.compile(
     r"Non-zero status code returned while running (?P<op>\S+) node\. "
     r"Name:\s*'(?P<node>[^']*)' Status Message: (?P<rest>.*)"
 )
+_NEW_OPSET = re.compile(
+    r"Opset (?P<opset>\d+) is under development .* official support for .* is till opset (?P<newest>\d+)"
+)
+_NEW_FORMAT = re.compile(r"Unsupported model IR version: (?P<version>\d+), max supported IR version: (?P<newest>\d+)")
 # "/src/file.h:583 void ns::Function(arguments) reason": where in ONNX Runtime it happened does not help the user.
 _SOURCE_PLACE = re.compile(r"^\S+\.(?:h|cc|cpp|hpp):\d+ (?:\S+ )*?\S*\([^)]*\)(?: const)? ")
 
@@ -43,7 +47,14 @@ def failure_reason(text: str, model: Model | None = None) -> str:
         return f"node {found['node']!r}: operator {found['op']}-{found['version']} has no kernel for these types"
     if found := _RUNNING.search(reason):
         return f"node {found['node']!r} ({found['op']}): {_SOURCE_PLACE.sub('', found['rest'])}"
-    return reason
+    if found := _NEW_OPSET.search(reason):
+        return f"opset {found['opset']} is too new for it; export the model again with opset {found['newest']} or older"
+    if found := _NEW_FORMAT.search(reason):
+        return (
+            f"the file is of IR version {found['version']}, too new for it (it reads up to {found['newest']}); "
+            "install a newer onnxruntime, or write the model with an older onnx"
+        )
+    return _SOURCE_PLACE.sub("", reason)
 
 
 def _unknown_operator(model: Model | None, op: str, domain: str | None) -> str:
@@ -56,7 +67,7 @@ def _unknown_operator(model: Model | None, op: str, domain: str | None) -> str:
     if domain:
         return (
             f"{where}operator {op} of domain {domain!r} is unknown{more}; "
-            "name the library that implements it in `libraries`"
+            "name the shared library that implements it: --library FILE, or `libraries` in Python"
         )
     opset = f" in opset {model.opset}" if model else ""
     return f"{where}operator {op} is unknown{opset}{more}; export the model again with a known one"

@@ -6,7 +6,7 @@ All models are open at once and see one batch after the other; of the outputs, o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -76,7 +76,8 @@ def judge(
         for batch in _fitting(batches, models):
             expected: Array | None = None
             for tally in tallies.values():
-                output = tally.add(batch, expected)
+                with _named(f"{tally.name}, data {batches.name!r} from sample {batch.first} on"):
+                    output = tally.add(batch, expected)
                 expected = output if expected is None else expected
             samples += batch.size
             if on_progress:
@@ -84,6 +85,15 @@ def judge(
     if samples == 0:
         raise DataError(f"data {batches.name!r}: not a single sample to evaluate with; check the path and the range")
     return {name: tally.result() for name, tally in tallies.items()}, samples
+
+
+@contextmanager
+def _named(where: str) -> Iterator[None]:
+    """Say in a refusal of samples which model and samples it is about."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from error
 
 
 @dataclass(slots=True)

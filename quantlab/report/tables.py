@@ -30,7 +30,12 @@ def answers_table(evaluation: Mapping[str, Any]) -> Table:
 
 
 def costs_table(evaluation: Mapping[str, Any]) -> Table:
-    """Return what the models of an evaluation cost, side by side: latency by batch size, file size, peak memory."""
+    """Return what the models of an evaluation cost, side by side: latency by batch size, file size, peak memory.
+
+    Where nothing was timed, that is the file size alone.
+    """
+    if not any(row["latencies"] for row in evaluation["rows"]):
+        return _sizes_table(evaluation)
     times = ["batch", "median\nms", "p90\nms", "p99\nms", "images\nper s", "times\nfaster", "95 %\ninterval"]
     table = plain_table(["model", *times, "file\nMB", "peak\nMB"])
     for row in evaluation["rows"]:
@@ -41,6 +46,13 @@ def costs_table(evaluation: Mapping[str, Any]) -> Table:
             gain = row["speedups"][index] if row["speedups"] else None
             label, rest = (_name(row), sizes) if index == 0 else ("", ["", ""])
             table.add_row(label, *_timed(timed, gain), *rest)
+    return table
+
+
+def _sizes_table(evaluation: Mapping[str, Any]) -> Table:
+    table = plain_table(["model", "file\nMB"])
+    for row in evaluation["rows"]:
+        table.add_row(_name(row), f"{row['size']['file_bytes'] / 1e6:.2f}")
     return table
 
 
