@@ -130,11 +130,9 @@ def compare(
     if run_folder:
         run_folder.publish()
     quantized: dict[str, dict[str, Quantized]] = {target: {} for target in job.plans}
-    with progress("quantizing", len(job.plans) * len(chosen)) as advance:
-        for target, plan in job.plans.items():
-            for name, calibrator in chosen.items():
-                quantized[target][name] = quantize(job, plan, collected.statistics, calibrator)
-                advance(1)
+    for target, plan in job.plans.items():
+        for name, calibrator in chosen.items():
+            quantized[target][name] = quantize(job, plan, collected.statistics, calibrator, progress)
     models = {_label(target, name): made.model for target, row in quantized.items() for name, made in row.items()}
     return Comparison(job, collected, quantized, evaluate_for(job, models, progress=progress))
 

@@ -35,6 +35,9 @@ from quantlab.stats.table import Statistics
 FLOAT = "fp32"
 """What the float model is called beside the INT8 models."""
 
+OPENING = "opening model and data"
+"""What the first step of a run is called where it shows itself."""
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Run:
@@ -92,7 +95,9 @@ def ptq(
     words = {name: value for name, value in named.items() if isinstance(value, str | Path)}
     recipe = Recipe.of({**settings, **{name: str(value) for name, value in words.items()}})
     given = {name: value for name, value in named.items() if name not in words}
-    return run_job(open_job(recipe, Inputs(**given)), out=out, progress=progress)
+    with progress(OPENING, 1):
+        job = open_job(recipe, Inputs(**given))
+    return run_job(job, out=out, progress=progress)
 
 
 def run_recipe(
@@ -103,7 +108,9 @@ def run_recipe(
     command: Sequence[str] | None = None,
 ) -> Run:
     """Do what a recipe says; see `ptq`. The report tells the command line, if there is one."""
-    return run_job(open_job(recipe), out=out, progress=progress, command=command)
+    with progress(OPENING, 1):
+        job = open_job(recipe)
+    return run_job(job, out=out, progress=progress, command=command)
 
 
 def run_job(
@@ -134,19 +141,18 @@ def run_job(
 
 def _quantize_all(job: Job, statistics: Statistics, progress: Progress) -> dict[str, Quantized]:
     calibrator = job.recipe.calibrator_with_options()
-    quantized = {}
-    with progress("quantizing", len(job.plans)) as advance:
-        for target, plan in job.plans.items():
-            quantized[target] = quantize(job, plan, statistics, calibrator)
-            advance(1)
-    return quantized
+    return {target: quantize(job, plan, statistics, calibrator, progress) for target, plan in job.plans.items()}
 
 
-def quantize(job: Job, plan: Plan, statistics: Statistics, calibrator: Calibrator) -> Quantized:
+def quantize(
+    job: Job, plan: Plan, statistics: Statistics, calibrator: Calibrator, progress: Progress = silent
+) -> Quantized:
     """Return what a plan and a calibrator make of a job's model."""
-    encodings = calibrate(job.model, plan, statistics, calibrator, weights=job.recipe.weights)
-    model = bake(insert(job.model, plan, encodings), plan)
-    audit = audit_onnxruntime(model, plan) if plan.target == "onnxruntime" else None
+    points = len(plan.of_role("activation")) + len(plan.of_role("weight"))
+    with progress(f"quantizing for {plan.target}", points) as advance:
+        encodings = calibrate(job.model, plan, statistics, calibrator, weights=job.recipe.weights, on_progress=advance)
+        model = bake(insert(job.model, plan, encodings), plan)
+        audit = audit_onnxruntime(model, plan) if plan.target == "onnxruntime" else None
     return Quantized(plan, encodings, model, audit)
 
 

@@ -52,19 +52,22 @@ class FileEntry(NamedTuple):
 
 
 class RunFolder:
-    """The folder of one run; it is made when the object is."""
+    """The folder of one run; it is made when the first file is written."""
 
     def __init__(self, path: str | Path) -> None:
-        """Make the folder and see that it can be written to.
+        """See that the folder can be made and written to, and leave nothing behind.
 
         Raises:
             RunError: the path is a file, or the folder cannot be made or written to.
         """
         self.path = Path(path)
+        missing = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
                 pass
+            for folder in missing:
+                folder.rmdir()
         except FileExistsError as error:
             raise RunError(f"{self.path}: this is a file, not a folder to write to; choose another --out") from error
         except OSError as error:
@@ -148,7 +151,7 @@ class RunFolder:
         _guard(self.unfinished, self.unfinished.rmdir)
 
     def _make_unfinished(self) -> None:
-        _guard(self.unfinished, lambda: self.unfinished.mkdir(exist_ok=True))
+        _guard(self.unfinished, partial(self.unfinished.mkdir, parents=True, exist_ok=True))
 
     def _written(self) -> list[Path]:
         return sorted(self.unfinished.iterdir()) if self.unfinished.is_dir() else []

@@ -62,6 +62,7 @@ def compare(
         from quantlab.calibrators import CALIBRATORS
         from quantlab.comparison import compare as run_compare
         from quantlab.job import open_job
+        from quantlab.pipeline import OPENING
         from quantlab.recipe import Recipe
         from quantlab.report.to_terminal import render_comparison
 
@@ -87,6 +88,8 @@ def compare(
             }
         )
         bars = progress_bars(quiet=quiet)
-        result = run_compare(open_job(recipe), calibrators or list(CALIBRATORS), folder=folder, progress=bars)
+        with bars(OPENING, 1):
+            job = open_job(recipe)
+        result = run_compare(job, calibrators or list(CALIBRATORS), folder=folder, progress=bars)
         content = result.to_json()
         print_result(content, lambda: render_comparison(content), as_json=json)
