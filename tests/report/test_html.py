@@ -144,3 +144,9 @@ def test_the_page_of_a_large_network_is_below_3_mb(report):
     histograms["ranges"] = {"onnxruntime": {f"layer/{k}/output": ranges[name] for k in range(200)}}
     assert len(Report(content).to_json()) < 2e6
     assert len(to_html(Report(content))) < 3e6
+
+
+def test_columns_of_numbers_have_their_heads_above_the_numbers(report):
+    heads = [tag.get("class") for tag in Page(to_html(report)).tags("th") if tag["scope"] == "col"]
+    assert "number" in heads
+    assert None in heads

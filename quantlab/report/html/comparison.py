@@ -17,7 +17,7 @@ def answers(evaluation: Mapping[str, Any]) -> Element:
     """Return the section on what the models answer."""
     rows: Sequence[Mapping[str, Any]] = evaluation["rows"]
     heads = ["Model", "Agrees with the reference", "Signal to noise"]
-    lines = [row(_name(model), number(_agreement(model)), number(decibels(model["sqnr"]))) for model in rows]
+    lines = [row(_name(model), number(_agreement(model)), number(_decibels(model))) for model in rows]
     said = "Answers against those of the float model"
     parts: list[Child] = [_accuracy_table(rows)] if any(model["accuracies"] for model in rows) else []
     return element("section", element("h2", "Accuracy"), *parts, table(heads, lines, caption=said), _foot(rows))
@@ -33,7 +33,7 @@ def _accuracy_table(rows: Sequence[Mapping[str, Any]]) -> Element:
     shares = Axis.around([accuracy["interval"] for model in rows for accuracy in model["accuracies"]])
     drops = Axis.around([model["drop"]["interval"] for model in rows if model["drop"]], mark=0.0)
     lines = [line for model in rows for line in _accuracies(model, shares, drops)]
-    heads = ["Model", "Accuracy", "95 % interval", "", "Drop in points", "95 % interval", ""]
+    heads = ["Model", "Accuracy", "95 % interval", "Drawn", "Drop in points", "95 % interval", "Drawn"]
     return table(heads, lines, caption="Accuracy on the labelled samples; a positive drop is a loss")
 
 
@@ -56,8 +56,12 @@ def _drop(drop: Mapping[str, Any] | None, axis: Axis) -> list[Child]:
 
 
 def _latency_table(rows: Sequence[Mapping[str, Any]]) -> Element:
+    if not any(model["latencies"] for model in rows):
+        reasons = dict.fromkeys(model["latency_reason"] or "not measured" for model in rows)
+        return element("p", f"Latency: {'; '.join(reasons)}.")
     axis = Axis.around([gain["interval"] for model in rows for gain in model["speedups"]], mark=1.0)
-    heads = ["Model", "Batch", "Median ms", "p90 ms", "p99 ms", "Images per s", "Times faster", "95 % interval", ""]
+    times = ["Batch", "Median ms", "p90 ms", "p99 ms", "Images per s"]
+    heads = ["Model", *times, "Times faster", "95 % interval", "Drawn"]
     lines = [line for model in rows for line in _latencies(model, axis)]
     return table(heads, lines, caption="Latency; times faster than the float model")
 
@@ -102,6 +106,10 @@ def _agreement(model: Mapping[str, Any]) -> str:
     if agreement is None:
         return _NONE
     return f"{agreement['share']:.2%} of {agreement['total']} {agreement['unit']}s"
+
+
+def _decibels(model: Mapping[str, Any]) -> str:
+    return _NONE if model["sqnr"] is None else decibels(model["sqnr"])
 
 
 def _name(model: Mapping[str, Any]) -> str:

@@ -28,8 +28,9 @@ def element(tag: str, *children: Child, **attributes: str) -> Element:
 
 def table(heads: Sequence[str], rows: Iterable[Element], *, caption: str, **attributes: str) -> Element:
     """Return a table whose caption names it for a screen reader, in a box that scrolls where it is too wide."""
-    head = element("tr", *(element("th", name, scope="col") for name in heads))
-    made = element("table", element("caption", caption), element("thead", head), element("tbody", *rows), **attributes)
+    lines = list(rows)
+    head = element("tr", *(_head(name, index, lines) for index, name in enumerate(heads)))
+    made = element("table", element("caption", caption), element("thead", head), element("tbody", *lines), **attributes)
     return element("div", made, class_="scrolls", tabindex="0", role="region", aria_label=caption)
 
 
@@ -56,6 +57,13 @@ def to_markup(elements: Iterable[Element]) -> str:
 def to_data(value: object) -> str:
     """Return JSON that can stand in a script element: no `<` in it ends the element."""
     return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def _head(name: str, column: int, rows: Sequence[Element]) -> Element:
+    """Return a column's head, to the right where its numbers are."""
+    cells = [line[column] for line in rows if column < len(line)]
+    is_number = any(cell.get("class") == "number" for cell in cells)
+    return element("th", name, scope="col", **({"class_": "number"} if is_number else {}))
 
 
 def _cell(cell: Child) -> Element:

@@ -45,7 +45,7 @@ def _machine(environment: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
 
 def _pairs(caption: str, pairs: Iterable[tuple[str, Any]]) -> Element:
     lines = [row(name.replace("_", " "), _value(value)) for name, value in pairs]
-    return table(["", "Value"], lines, caption=caption, class_="pairs")
+    return table(["Setting", "Value"], lines, caption=caption, class_="pairs")
 
 
 def _value(value: Any) -> str:  # noqa: ANN401 (JSON is of any type)

@@ -84,7 +84,7 @@ for (const table of document.querySelectorAll("table.searchable")) {
 const histograms = JSON.parse(document.getElementById("histogram-data").textContent);
 const dialog = document.getElementById("histogram");
 const logBox = document.getElementById("histogram-log");
-const WIDTH = 800, HEIGHT = 300, FOOT = 24;
+const HEIGHT = 300, FOOT = 24;
 let current = null;
 
 function text(value) { return Number(value.toPrecision(4)).toString(); }
@@ -103,14 +103,14 @@ function clipped(seen, low, high) {
   return outside / seen.count;
 }
 
-function plot(seen, ranges) {
+function plot(seen, ranges, wide) {
   const bins = binsOf(seen);
   const first = bins.length ? bins[0][0] : -1, last = bins.length ? bins[bins.length - 1][1] : 1;
   const margin = 0.03 * (last - first), low = first - margin, high = last + margin;
-  const x = (value) => ((value - low) / (high - low)) * WIDTH;
+  const x = (value) => ((value - low) / (high - low)) * wide;
   const size = (count) => (logBox.checked ? Math.log10(1 + count) : count);
   const top = Math.max(1e-9, ...bins.map((bin) => size(bin[2])));
-  const svg = draw("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT + FOOT}`, role: "img" });
+  const svg = draw("svg", { viewBox: `0 0 ${wide} ${HEIGHT + FOOT}`, role: "img" });
   svg.setAttribute("aria-label", "Histogram of the values seen; the table below tells the ranges");
   for (const [from, to, count] of bins) {
     const height = (size(count) / top) * (HEIGHT - 10);
@@ -120,7 +120,7 @@ function plot(seen, ranges) {
     svg.append(bar);
   }
   for (const [value, anchor] of [[first, "start"], [0, "middle"], [last, "end"]]) {
-    if (value === 0 && (x(0) < 90 || x(0) > WIDTH - 90) && first !== 0 && last !== 0) continue;
+    if (value === 0 && (x(0) < 90 || x(0) > wide - 90) && first !== 0 && last !== 0) continue;
     if (value === 0 && anchor === "middle" && (first === 0 || last === 0)) continue;
     svg.append(draw("text", { x: x(value), y: HEIGHT + 18, "text-anchor": anchor }, text(value)));
   }
@@ -154,7 +154,8 @@ function show() {
   document.getElementById("histogram-title").textContent = `${current.tensor} (${current.target})`;
   document.getElementById("histogram-note").textContent =
     `${seen.count} values seen; ${((100 * seen.zeros) / Math.max(1, seen.count)).toFixed(1)} % are exactly 0 and not drawn.`;
-  document.getElementById("histogram-plot").replaceChildren(plot(seen, ranges));
+  const place = document.getElementById("histogram-plot");
+  place.replaceChildren(plot(seen, ranges, place.clientWidth || 800)); // a unit is a pixel: texts keep their size
   document.getElementById("histogram-ranges").replaceChildren(
     ...ranges.map(([name, bounds], index) => rangeRow(seen, name, bounds, index, name === histograms.calibrator)));
 }
@@ -163,8 +164,8 @@ for (const button of document.querySelectorAll("button.draws")) {
   button.setAttribute("aria-haspopup", "dialog");
   button.addEventListener("click", () => {
     current = { tensor: button.dataset.tensor, target: button.dataset.target };
-    show();
     dialog.showModal();
+    show();
   });
 }
 logBox.addEventListener("change", show);
