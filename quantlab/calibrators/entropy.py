@@ -18,18 +18,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from quantlab.affine import Range, encoding_from_range
 from quantlab.calibrators.calibrator import deciding_side, full_range
-from quantlab.calibrators.squared_error import Floats, squared_errors
+from quantlab.calibrators.divergence import Bins, Floats, Windows, divergences
+from quantlab.calibrators.squared_error import squared_errors
 from quantlab.errors import RecipeError
 from quantlab.scheme import Scheme
 from quantlab.stats.tensor import Counts, TensorStatistics
 
-Borders = npt.NDArray[np.intp]
-
-_ROWS = 64  # windows at a time: the temporary arrays stay in the cache
 # Divergences (in nats) that differ by less are equal: the sums have rounding errors of this order.
 _TOLERANCE = 1e-12
 
@@ -61,11 +58,11 @@ class Entropy:
         if np.count_nonzero(bins) < levels:
             return full
         if side is None:
-            candidates, divergences = _windows(statistics, scheme)
+            candidates, losses = _windows(statistics, scheme)
         else:
-            candidates, divergences = _thresholds(side, levels, statistics, full)
+            candidates, losses = _thresholds(side, levels, statistics, full)
         # From the smallest candidate to the largest, so the last of equal ones is the largest.
-        best = int(np.flatnonzero(divergences <= divergences.min() + _TOLERANCE)[-1])
+        best = int(np.flatnonzero(losses <= losses.min() + _TOLERANCE)[-1])
         best = self._guarded(best, candidates, statistics, scheme)
         return Range.of(candidates.low[best], candidates.high[best])
 
@@ -85,16 +82,15 @@ class Entropy:
 def _thresholds(side: Counts, levels: int, statistics: TensorStatistics, full: Range) -> tuple[Range, Floats]:
     """Return all ranges with one threshold, and their divergences; bin b of i belongs to level b * levels // i."""
     kept = np.arange(levels, side.size + 1)
-    divergences = np.empty(kept.size)
-    for start in range(0, kept.size, _ROWS):
-        rows = slice(start, start + _ROWS)
-        # The first bin b with b * levels // i >= level.
-        borders = -(-np.arange(levels + 1) * kept[rows, None] // levels)
-        divergences[rows] = _divergences(side, borders)
+    nothing = np.zeros(kept.size)
+    # Level l begins at the first bin b with b * levels // i >= l, which is ceil(l * i / levels); moved back by half of
+    # the smallest difference, rounding cannot lift it to the next bin.
+    windows = Windows(np.zeros(kept.size, np.int64), kept, kept / levels, nothing, 0.5 / levels, 0, levels)
     # Half a bin beyond the kept ones, as S7310 has it: threshold = (m + 0.5) * width.
     thresholds = (kept.astype(np.float64) + 0.5) * statistics.width
     thresholds[-1] = np.inf
-    return Range(np.maximum(-thresholds, full.low), np.minimum(thresholds, full.high)), divergences
+    candidates = Range(np.maximum(-thresholds, full.low), np.minimum(thresholds, full.high))
+    return candidates, divergences(side, windows)
 
 
 def _windows(statistics: TensorStatistics, scheme: Scheme) -> tuple[Range, Floats]:
@@ -103,77 +99,42 @@ def _windows(statistics: TensorStatistics, scheme: Scheme) -> tuple[Range, Float
     The levels are those of each window's real encoding, which has a level at 0.
     """
     negative, positive = statistics.negative, statistics.positive
-    levels = scheme.highest - scheme.lowest
-    below, above = _nested_windows(negative, positive, levels + 1)
+    levels = scheme.highest - scheme.lowest + 1
+    below, above = _nested_windows(negative, positive, levels)
     width = statistics.width
     candidates = Range(np.maximum(-below * width, statistics.minimum), np.minimum(above * width, statistics.maximum))
     encoding = encoding_from_range(candidates, scheme)
-    step = encoding.scale.astype(np.float64) / width
-    bins = np.concatenate([negative[::-1], positive])
-    divergences = np.empty(below.size)
-    for start in range(0, below.size, _ROWS):
-        rows = slice(start, start + _ROWS)
-        first, last = negative.size - below[rows, None], negative.size + above[rows, None]
-        level = np.arange(levels) + scheme.lowest - encoding.zero_point[rows, None].astype(np.intp)
-        inner = np.ceil((level + 0.5) * step[rows, None] - 0.5).astype(np.intp) + negative.size
-        borders = np.concatenate([first, np.clip(inner, first, last), last], axis=1)
-        divergences[rows] = _divergences(bins, borders)
-    return candidates, divergences
+    # The integer q stands for all up to half a step around (q - zero point) * scale; bins are seen by their middles.
+    windows = Windows(
+        first=negative.size - below,
+        last=negative.size + above,
+        step=encoding.scale.astype(np.float64) / width,
+        offset=scheme.lowest - 0.5 - encoding.zero_point.astype(np.float64),
+        back=0.5,
+        origin=negative.size,
+        levels=levels,
+    )
+    return candidates, divergences(np.concatenate([negative[::-1], positive]), windows)
 
 
-def _nested_windows(negative: Counts, positive: Counts, smallest: int) -> tuple[Borders, Borders]:
+def _nested_windows(negative: Counts, positive: Counts, smallest: int) -> tuple[Bins, Bins]:
     """Return how many bins are kept below and above 0, from `smallest` bins in all to all of them.
 
     From one window to the next smaller one the side goes that loses less mass (of equal ones the longer), a bin at a
     time; no side goes beyond 0.
     """
     below, above = negative.size, positive.size
-    sizes = [(below, above)]
     lower, upper = negative.tolist(), positive.tolist()
-    while below + above > smallest:
-        left = (lower[below - 1], -below) if below else (math.inf, 0)
-        right = (upper[above - 1], -above) if above else (math.inf, 0)
-        if left <= right:
-            below -= 1
-        else:
-            above -= 1
-        sizes.append((below, above))
-    kept = np.array(sizes[::-1], np.intp)
-    return kept[:, 0], kept[:, 1]
-
-
-def _divergences(bins: Counts, borders: Borders) -> Floats:
-    """Return KL(P || Q) of each window, infinite where it is refused.
-
-    Args:
-        bins: int64 [bins], the full histogram.
-        borders: [windows, levels + 1], rising; level l of a window is bins borders[l] .. borders[l + 1] - 1.
-
-    Returns:
-        float64 [windows], in nats.
-    """
-    mass = np.concatenate([[0], np.cumsum(bins)])
-    occupied = np.concatenate([[0], np.cumsum(bins > 0)])
-    information = np.concatenate([[0.0], np.cumsum(_times_log(bins))])
-    first, last = borders[:, 0], borders[:, -1]
-    level_mass = np.diff(mass[borders]).astype(np.float64)
-    spread = level_mass / np.maximum(np.diff(occupied[borders]), 1)  # Q, not yet normalised
-    inside = (mass[last] - mass[first]).astype(np.float64)
-    log_spread = np.log(np.maximum(spread, 1.0))  # an occupied bin counts at least 1; elsewhere the mass is 0
-    total = information[last] - information[first] - (level_mass * log_spread).sum(axis=1)
-    refused = inside == 0
-    for bin_index, outside in ((first, mass[first]), (last - 1, mass[-1] - mass[last])):
-        level = (borders[:, :-1] <= bin_index[:, None]).sum(axis=1) - 1
-        own_log = np.take_along_axis(log_spread, level[:, None], axis=1)[:, 0]
-        total += _times_log(bins[bin_index] + outside) - _times_log(bins[bin_index]) - outside * own_log
-        refused |= (outside > 0) & (bins[bin_index] == 0)
-    divergence = total / mass[-1] + np.log(np.maximum(inside, 1.0) / mass[-1])
-    return np.where(refused, np.inf, divergence)
-
-
-def _times_log(counts: npt.NDArray[np.integer]) -> Floats:
-    values = counts.astype(np.float64)
-    return np.asarray(values * np.log(np.maximum(values, 1.0)))
+    goes_below = []
+    for _ in range(below + above - smallest):
+        left, right = lower[below - 1] if below else math.inf, upper[above - 1] if above else math.inf
+        is_below = left < right or (left == right and below >= above)
+        goes_below.append(is_below)
+        below, above = below - is_below, above - (not is_below)
+    # Read from the last step to the first, every step adds its bin again.
+    added = np.array([False, *goes_below[::-1]])
+    from_below = below + np.cumsum(added)
+    return from_below, below + above + np.arange(added.size) - from_below
 
 
 def _slice(candidates: Range, rows: slice) -> Range:

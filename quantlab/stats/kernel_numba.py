@@ -56,7 +56,8 @@ def _count(bits: Any, bins_per_unit: Any, slots: Any) -> None:  # noqa: ANN401
             slots[slot_of[j]] += 1
 
 
-def _compile(function: Callable[..., Any], signature: str) -> Callable[..., Any]:
+def compile_loops(function: Callable[..., Any], signature: str) -> Callable[..., Any]:
+    """Return a function compiled for one signature, kept on disk where there is a folder for it."""
     try:
         compiled: Callable[..., Any] = numba.njit(signature, nogil=True, cache=True)(function)
     except (OSError, RuntimeError):  # no folder that the compiled code could be kept in
@@ -64,5 +65,5 @@ def _compile(function: Callable[..., Any], signature: str) -> Callable[..., Any]
     return compiled
 
 
-_compiled_scan = _compile(_scan, "Tuple((int32, int32))(int32[::1])")
-_compiled_count = _compile(_count, "void(int32[::1], float32, int64[::1])")
+_compiled_scan = compile_loops(_scan, "Tuple((int32, int32))(int32[::1])")
+_compiled_count = compile_loops(_count, "void(int32[::1], float32, int64[::1])")

@@ -58,7 +58,7 @@ def test_without_a_folder_for_compiled_code_numba_compiles_all_the_same(monkeypa
         raise RuntimeError("cannot cache function: no locator available")
 
     monkeypatch.setattr(numba.core.dispatcher.Dispatcher, "enable_caching", refuse)
-    scan = kernel_numba._compile(kernel_numba._scan, "Tuple((int32, int32))(int32[::1])")
+    scan = kernel_numba.compile_loops(kernel_numba._scan, "Tuple((int32, int32))(int32[::1])")
     assert scan(np.array([3, -1, 2], np.int32)) == (-1 ^ 0x7FFFFFFF, 3)
 
 
