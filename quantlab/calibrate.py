@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Literal
@@ -22,6 +23,7 @@ import numpy.typing as npt
 from quantlab.affine import Encoding, Encodings, Range, encoding_from_range
 from quantlab.calibrators.calibrator import Calibrator
 from quantlab.calibrators.weights import weight_range
+from quantlab.cores import usable_cores
 from quantlab.errors import CalibrationError, PlanError
 from quantlab.graph.model import Model
 from quantlab.plan import Plan, Point
@@ -41,6 +43,7 @@ def calibrate(
     calibrator: Calibrator,
     *,
     weights: WeightMethod = "absmax",
+    threads: int | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Encodings:
     """Return the encodings of a plan's activations and weights, by tensor name.
@@ -54,6 +57,7 @@ def calibrate(
         statistics: of every tensor in `plan.observed`.
         calibrator: how to choose the range of an activation.
         weights: how to choose the range of a weight channel.
+        threads: how many activations are decided at a time, or None for one per core that this process may use.
         on_progress: called with 1 after each activation and weight.
 
     Raises:
@@ -64,11 +68,14 @@ def calibrate(
     """
     encodings: dict[str, Encoding] = {}
     done = on_progress or (lambda count: None)
-    for point in plan.of_role("activation"):
-        if point.shared_with is None:
-            encoding = activation_encoding(point, plan, statistics, calibrator)
-            encodings[point.tensor] = above_floor(point, plan, encoding, encodings)
-        done(1)
+    activations = plan.of_role("activation")
+    owners = [point for point in activations if point.shared_with is None]
+    with ThreadPoolExecutor(threads or usable_cores()) as workers:
+        found = workers.map(lambda point: activation_encoding(point, plan, statistics, calibrator), owners)
+        for point in activations:
+            if point.shared_with is None:
+                encodings[point.tensor] = above_floor(point, plan, next(found), encodings)
+            done(1)
     floors = WeightFloors(model, plan, encodings)
     for point in plan.of_role("weight"):
         if point.shared_with is None:
