@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from quantlab import qat as qat
     from quantlab.comparison import compare as compare
     from quantlab.errors import QuantlabError as QuantlabError
     from quantlab.pipeline import Run as Run
@@ -40,11 +41,17 @@ _HOMES = {
 __all__ = ["QuantlabError", "Recipe", "Run", "Samples", "compare", "diff", "evaluate", "ptq", "register_op"]
 
 
+# Packages that hold functions of their own, as `quantlab.qat.train`.
+_PACKAGES = ("qat",)
+
+
 def __getattr__(name: str) -> object:
+    if name in _PACKAGES:
+        return import_module(f"quantlab.{name}")
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'quantlab' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted({*globals(), *_HOMES, *_PACKAGES})

@@ -38,7 +38,7 @@ def build_app() -> typer.Typer:
     """Return the commands. Nothing is imported before `main` can catch a Ctrl-C."""
     import typer
 
-    from quantlab.commands import cache, compare, diff, doctor, evaluate, inspect, lint, ptq, report, run, start
+    from quantlab.commands import cache, compare, diff, doctor, evaluate, inspect, lint, ptq, qat, report, run, start
 
     app = typer.Typer(
         name="quantlab",
@@ -51,6 +51,7 @@ def build_app() -> typer.Typer:
     app.callback(invoke_without_command=True)(start.start)
     for module, command in (
         (ptq, ptq.ptq),
+        (qat, qat.qat),
         (compare, compare.compare),
         (evaluate, evaluate.evaluate),
         (diff, diff.diff),

@@ -128,7 +128,7 @@ def run_job(
     evaluation = evaluate_for(job, int8_models, progress=progress)
     notes = () if collected.note is None else (collected.note,)
     files = folder.entries() if folder else {}
-    warnings = _late_warnings(job, evaluation)
+    warnings = late_warnings(job, evaluation)
     outcome = Outcome(job, collected.statistics, quantized, evaluation, notes, warnings, files, command)
     report = build_report(outcome)
     if folder:
@@ -190,7 +190,7 @@ def _latency_batches(job: Job) -> tuple[int, ...]:
     return job.recipe.latency_batches if fixed is None or not job.recipe.latency_batches else (fixed,)
 
 
-def _late_warnings(job: Job, evaluation: Evaluation) -> tuple[str, ...]:
+def late_warnings(job: Job, evaluation: Evaluation) -> tuple[str, ...]:
     """Return what only the float model's accuracy can tell."""
     output = next((v for v in job.model.graph.outputs if v.name == evaluation.output), None)
     classes = output.shape[-1] if output is not None and output.shape else None

@@ -7,7 +7,8 @@
 
 While a run goes on it writes to `DIR/unfinished/`; at its end the files move up together, the report last, in the
 place of those of the run before. So DIR holds one whole run or none, whatever happens on the way, and its report
-speaks of the files beside it. An interrupted run leaves its statistics so far in `DIR/unfinished/`.
+speaks of the files beside it. An interrupted run leaves its statistics so far in `DIR/unfinished/`, and an interrupted
+training its last epoch in `DIR/qat.safetensors`.
 """
 
 from __future__ import annotations
@@ -32,9 +33,13 @@ from quantlab.stats.table import Statistics
 REPORT = "report.json"
 PAGE = "report.html"
 UNFINISHED = "unfinished"
+CHECKPOINT = "qat.safetensors"
 _STATISTICS = ("stats.npz", "state.json")
 # What else a run leaves; `model.*` covers data files of models above 2 GB.
-_RESULTS = (REPORT, PAGE, "import.json", "recipe.toml", "plan.json", "model.*.onnx", "model.*.onnx.data")
+_RESULTS = (
+    *(REPORT, PAGE, "import.json", "recipe.toml", "qat.toml", "plan.json"),
+    *("model.*.onnx", "model.*.onnx.data"),
+)
 
 
 class SavedStatistics(NamedTuple):

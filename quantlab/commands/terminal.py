@@ -119,8 +119,10 @@ def _message(error: BaseException, folder: Path | None) -> str:
 
 
 def _kept(folder: Path | None) -> str:
-    from quantlab.run_folder import UNFINISHED, kept_samples
+    from quantlab.run_folder import CHECKPOINT, UNFINISHED, kept_samples
 
+    if folder is not None and (folder / CHECKPOINT).exists():
+        return f"the epochs done are in {folder / CHECKPOINT}; the same command with --resume goes on from there"
     samples = 0 if folder is None else kept_samples(folder)
     if folder is None or not samples:
         return "nothing was kept"

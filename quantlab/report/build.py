@@ -86,7 +86,7 @@ def build_report(outcome: Outcome) -> Report:
         "notes": [*outcome.notes, *notes],
         "warnings": [*job.warnings, *outcome.warnings],
         "targets": {name: _target_section(made, outcome.statistics) for name, made in outcome.quantized.items()},
-        "histograms": _histograms(outcome),
+        **({"histograms": _histograms(outcome)} if outcome.statistics.samples else {}),
         "evaluation": outcome.evaluation.to_json(),
         "verdict": _verdict(outcome),
         "files": {name: entry._asdict() for name, entry in outcome.files.items()},
@@ -131,7 +131,8 @@ def _histograms(outcome: Outcome) -> dict[str, Any]:
 
 def _verdict(outcome: Outcome) -> str:
     """Return a line per INT8 model; one in which nothing is quantized has nothing to be judged by."""
-    lines = dict(zip(outcome.quantized, verdict(outcome.evaluation).splitlines(), strict=True))
+    names = [row.name for row in outcome.evaluation.rows[1:]]
+    lines = dict(zip(names, verdict(outcome.evaluation).splitlines(), strict=True))
     for name, made in outcome.quantized.items():
         if not made.plan.points:
             lines[name] = f"{name}: Nothing is quantized: this model computes what the float model does."

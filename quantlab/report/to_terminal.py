@@ -15,6 +15,7 @@ from quantlab.evaluation.layers import LayerDiff
 from quantlab.report.prose import Prose
 from quantlab.report.report import Report
 from quantlab.report.tables import SIMULATED, answers_table, costs_table, layers_table, ranges_table
+from quantlab.report.training import training_parts
 
 WIDTH = 100
 _MOST_NOTES = 8
@@ -31,6 +32,7 @@ def render(report: Report, *, folder: Path | None = None) -> RenderableType:
     content = report.content
     parts: list[RenderableType] = [Prose(content["verdict"], style="bold"), Text()]
     parts += [*_tables(content["evaluation"]), Text()]
+    parts += training_parts(content["qat"]) if "qat" in content else []
     for name, target in content["targets"].items():
         parts += map(Prose, _target_lines(name, target))
     parts += [Prose(content["samples"]["note"]), Prose(_machine(content["evaluation"]["environment"]))]

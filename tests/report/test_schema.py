@@ -35,7 +35,7 @@ def check(report: Report) -> None:
 def test_the_schema_itself_is_valid_and_of_this_version():
     jsonschema.Draft202012Validator.check_schema(schema())
     assert schema()["properties"]["schema_version"]["const"] == SCHEMA_VERSION
-    added = {"histograms"}  # since version 1 began: readers must do without
+    added = {"histograms", "qat"}  # since version 1 began: readers must do without
     assert set(schema()["required"]) == set(schema()["properties"]) - added
 
 
@@ -60,6 +60,17 @@ def test_an_unlabelled_run_without_a_folder_fits():
     assert run.report.content["command"] is None
 
 
+def test_a_training_fits_also_of_a_model_that_was_quantized_already(tmp_path):
+    pytest.importorskip("torch")
+    settings = quantlab.qat.QatSettings(epochs=1, device="cpu", learn_scales=True)
+    run = quantlab.qat.train(classifier(), (images(), labels()), settings=settings, out=tmp_path, **UNTIMED)
+    check(run.report)
+    again = quantlab.qat.train(run.int8_model, images(), settings=settings, **UNTIMED)
+    check(again.report)
+    assert again.report.content["samples"]["calibration"] == 0
+    assert again.report.content["qat"]["drop_against_start"] is None
+
+
 def test_a_run_in_which_nothing_is_quantized_fits():
     run = quantlab.ptq(classifier(), images(), **UNTIMED, keep_float=("*",))
     check(run.report)
@@ -69,7 +80,7 @@ def test_a_run_in_which_nothing_is_quantized_fits():
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        (("samples", "calibration"), 0),
+        (("samples", "calibration"), -1),
         (("evaluation", "rows", 0, "correct"), 3),
         (("files", "x"), {"size_bytes": 1, "sha256": "123"}),
         (("targets", "onnxruntime", "tensors", 0, "role"), "other"),

@@ -1,0 +1,39 @@
+"""What a user's own code may do during a training: change samples, judge outputs, watch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from quantlab.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+    from quantlab.qat.history import EpochRecord
+
+Augment = Callable[[Mapping[str, "Tensor"], "Generator"], Mapping[str, "Tensor"]]
+"""Feeds by name, on the training's device, and a generator on the CPU → other feeds of the same names and types."""
+
+TaskLoss = Callable[[Mapping[str, "Tensor"], "Tensor"], "Tensor"]
+"""Outputs by name and labels, int64 [samples] → a loss, a single number to minimize."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """A user's own code, where there is any.
+
+    Attributes:
+        augment: changes the feeds of a batch before both models see them. Its generator is seeded by the seed, the
+            epoch and the batch, and so is torch's global one while a batch is computed: what it draws is repeatable,
+            also after resuming.
+        task_loss: takes the place of the cross-entropy in the losses `task` and `both`.
+        on_epoch: called after each epoch that was trained, once its checkpoint is written.
+        progress: how long steps show themselves.
+    """
+
+    augment: Augment | None = None
+    task_loss: TaskLoss | None = None
+    on_epoch: Callable[[EpochRecord], None] | None = None
+    progress: Progress = silent

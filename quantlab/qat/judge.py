@@ -1,0 +1,75 @@
+"""Trained module + held-out samples → its score: right answers and loss, without augmentation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from quantlab.data.batch import Array, Batch
+from quantlab.evaluation.answers import answers_of, right_answers
+from quantlab.qat.history import Measure, Score
+from quantlab.qat.losses import Objective
+from quantlab.torchgraph.module import GraphModule
+
+
+class Judge:
+    """Judges one training's module again and again on the same samples."""
+
+    def __init__(
+        self, batches: Sequence[Batch], objective: Objective, teacher: GraphModule, features: Sequence[str]
+    ) -> None:
+        """Take what judging needs.
+
+        Args:
+            batches: the held-out samples.
+            objective: the loss.
+            teacher: the float model.
+            features: inner tensors that the loss compares.
+        """
+        self._batches = batches
+        self._objective = objective
+        self._teacher = teacher
+        self._features = tuple(features)
+
+    def score(self, module: GraphModule, device: torch.device) -> Score:
+        """Return how good a module is.
+
+        Raises:
+            DataError: a label is outside the classes.
+        """
+        right = total = samples = 0
+        loss = 0.0
+        measure: Measure = "loss"
+        for batch in self._batches:
+            feeds, labels = on_device(batch, device)
+            with torch.no_grad():
+                expected = self._teacher.run(feeds, self._features)
+                outputs = module.run(feeds, self._features)
+                loss += batch.size * float(self._objective(outputs, expected, labels))
+            samples += batch.size
+            answer = self._objective.answer
+            found = _right(outputs[answer].cpu().numpy(), batch, expected[answer].cpu().numpy())
+            if found is not None:
+                measure, bits = found
+                right, total = right + int(bits.sum()), total + int(bits.size)
+        return Score(measure, right, total, loss / samples)
+
+
+def on_device(batch: Batch, device: torch.device) -> tuple[dict[str, Tensor], Tensor | None]:
+    """Return the feeds and labels of a batch as tensors that may be written to."""
+    feeds = {name: torch.from_numpy(np.array(array, order="C")).to(device) for name, array in batch.feeds.items()}
+    labels = None if batch.labels is None else torch.from_numpy(np.array(batch.labels)).to(device)
+    return feeds, labels
+
+
+def _right(output: Array, batch: Batch, expected: Array) -> tuple[Measure, Array] | None:
+    """Return which answers are right and what that means, or None where there are no answers."""
+    if batch.labels is not None:
+        right = right_answers(output, batch.labels, top_k=1)
+        if right is not None:
+            return "accuracy", right
+    ours, theirs = answers_of(output), answers_of(expected)
+    return None if ours is None or theirs is None else ("agreement", np.asarray(ours == theirs))

@@ -1,0 +1,178 @@
+"""Recipe + model + data → what a training starts from, and the samples it trains on.
+
+A float model is quantized after training first. A model that is quantized already is the start itself: it is compared
+with the float model it was made from, if that is given, else with itself without its Q/DQ pairs.
+
+Training samples are those of `train_data`, else the `train` part of the bundled digits, else the calibration samples.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from quantlab.data.batch import Batches
+from quantlab.data.digits import DigitsSource
+from quantlab.data.open import open_source
+from quantlab.data.preprocess import Preprocess
+from quantlab.errors import ModelError, RecipeError
+from quantlab.graph.model import Model
+from quantlab.graph.quantized import is_quantized
+from quantlab.job import Inputs, Job, open_job
+from quantlab.opening import open_model
+from quantlab.pipeline import OPENING, quantize
+from quantlab.progress import Progress
+from quantlab.qat.settings import QatSettings
+from quantlab.qat.start import Start, start_from_model, start_from_quantized
+from quantlab.qat.without_pairs import without_pairs
+from quantlab.qdq import read
+from quantlab.qdq.insert import TARGET_KEY
+from quantlab.recipe import Recipe
+from quantlab.report.build import Quantized
+from quantlab.resume import collect_for
+from quantlab.run_folder import RunFolder
+from quantlab.stats.table import Statistics
+
+# What all Python objects with samples are called, so that it tells none from another.
+_NAME_OF_OBJECTS = "data"
+
+# What a model is called whose runtime is not known; it is judged by a literal simulation.
+UNKNOWN_TARGET = "qdq"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingInputs:
+    """What a caller hands over, as objects or as the words of the command line; None for the recipe's or the default.
+
+    Attributes:
+        model: the float model, or a Q/DQ model.
+        data: calibration samples.
+        eval_data: evaluation samples.
+        train_data: training samples.
+        reference: the float model that a Q/DQ model was made from.
+    """
+
+    model: object = None
+    data: object = None
+    eval_data: object = None
+    train_data: object = None
+    reference: object = None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Opened:
+    """What a training starts from.
+
+    Attributes:
+        job: the float model, calibration and evaluation samples.
+        target: the runtime the INT8 model is for.
+        start: the Q/DQ model to train.
+        before: the INT8 model before training.
+        stage: what reports call it: `ptq`, or `start` where it was given.
+        statistics: what calibration saw; empty where a Q/DQ model was given.
+        samples: what to train on.
+        notes: sentences about where all this comes from.
+        warnings: sentences a user must see.
+    """
+
+    job: Job
+    target: str
+    start: Start
+    before: Quantized
+    stage: str
+    statistics: Statistics
+    samples: Batches
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def open_training(
+    recipe: Recipe,
+    settings: QatSettings,
+    inputs: TrainingInputs,
+    *,
+    folder: RunFolder | None,
+    progress: Progress,
+) -> Opened:
+    """Open models and samples, and quantize after training where the model is float.
+
+    Raises:
+        RecipeError: the recipe has several targets.
+        ModelError: there is no such model, or the Q/DQ model and its float model do not feed alike.
+        DataError: there are no such samples, or they do not fit the model.
+    """
+    if len(recipe.targets) > 1:
+        raise RecipeError(f"qat: one target at a time; {', '.join(recipe.targets)} are {len(recipe.targets)}")
+    model = open_model(recipe.model if inputs.model is None else inputs.model)
+    if is_quantized(model):
+        if folder:
+            folder.begin()
+        opened = _from_quantized(model, recipe, inputs, settings)
+    else:
+        opened = _from_float(model, recipe, inputs, settings, folder, progress)
+    overlap = _overlap_warning(opened.samples, opened.job.evaluation)
+    return replace(opened, warnings=(overlap,)) if overlap else opened
+
+
+def _from_float(
+    model: Model,
+    recipe: Recipe,
+    inputs: TrainingInputs,
+    settings: QatSettings,
+    folder: RunFolder | None,
+    progress: Progress,
+) -> Opened:
+    if inputs.reference is not None:
+        raise RecipeError("reference: it is the float model of a Q/DQ model, and this model is float itself")
+    with progress(OPENING, 1):
+        job = open_job(recipe, Inputs(model, inputs.data, inputs.eval_data))
+    ((target, plan),) = job.plans.items()
+    if not plan.points:
+        raise ModelError(f"{job.model.name}: target {target} quantizes nothing in it, so there is nothing to train")
+    collected = collect_for(job, folder=folder, progress=progress)
+    before = quantize(job, plan, collected.statistics, recipe.calibrator_with_options())
+    start = start_from_quantized(job.model, before)
+    samples = _training_batches(job, inputs, settings)
+    notes = () if collected.note is None else (collected.note,)
+    return Opened(job, target, start, before, "ptq", collected.statistics, samples, notes)
+
+
+def _from_quantized(model: Model, recipe: Recipe, inputs: TrainingInputs, settings: QatSettings) -> Opened:
+    start = start_from_model(model)
+    reference = without_pairs(start) if inputs.reference is None else open_model(inputs.reference)
+    if {spec.name for spec in reference.inputs} != {spec.name for spec in model.inputs}:
+        names = ", ".join(spec.name for spec in reference.inputs)
+        raise ModelError(f"{model.name}: its inputs are not those of {reference.name} ({names}); give its float model")
+    job = open_job(recipe, Inputs(reference, inputs.data, inputs.eval_data))
+    target = model.ir_model.metadata_props.get(TARGET_KEY, UNKNOWN_TARGET)
+    _, encodings = read(start.model)
+    before = Quantized(start.plan, encodings, model, None)
+    samples = _training_batches(job, inputs, settings)
+    note = f"{model.name} was quantized already: nothing was calibrated."
+    return Opened(job, target, start, before, "start", Statistics({}, 0), samples, (note,))
+
+
+def _training_batches(job: Job, inputs: TrainingInputs, settings: QatSettings) -> Batches:
+    batches = job.calibration
+    if inputs.train_data is not None:
+        preprocess = Preprocess.from_dict(job.recipe.preprocess) if job.recipe.preprocess else None
+        source = open_source(inputs.train_data, job.model.inputs, preprocess=preprocess, seed=job.recipe.seed)
+        batches = Batches(source)
+    elif isinstance(batches.source, DigitsSource) and batches.source.part == "calibration":
+        batches = Batches(replace(batches.source, part="train"))
+    return batches if settings.train_samples is None else batches.head(settings.train_samples)
+
+
+def _overlap_warning(training: Batches, evaluation: Batches) -> str | None:
+    is_same = training.source is evaluation.source
+    if not is_same and (training.name != evaluation.name or training.name == _NAME_OF_OBJECTS):
+        return None
+    ends = [batches.stop if batches.stop is not None else batches.source.size for batches in (training, evaluation)]
+    is_apart = (ends[0] is not None and ends[0] <= evaluation.start) or (
+        ends[1] is not None and ends[1] <= training.start
+    )
+    if is_apart:
+        return None
+    return (
+        f"The evaluation samples are among those trained on ({training.name}): the accuracy after training says "
+        "little; give --eval-data"
+    )

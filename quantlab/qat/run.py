@@ -1,0 +1,214 @@
+"""The stages of quantization-aware training in order: read this file first.
+
+    open → quantize after training, or take a Q/DQ model → train → write back → bake → evaluate → report
+
+Everything but the training itself is the pipeline of `ptq`: the start is one of its rows, and the trained model is
+compared with it and with the float model on the same evaluation samples, which training never sees.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from quantlab.audit import audit_onnxruntime
+from quantlab.engines.onnxruntime import OnnxRuntime
+from quantlab.engines.torch_device import device_named
+from quantlab.evaluation import Evaluation
+from quantlab.fingerprint import fingerprint
+from quantlab.graph.model import Model
+from quantlab.graph.save import save
+from quantlab.pipeline import evaluate_for
+from quantlab.qat.history import History
+from quantlab.qat.hooks import Hooks
+from quantlab.qat.loop import Training, fit
+from quantlab.qat.losses import Objective
+from quantlab.qat.module import QuantizedModule, finish
+from quantlab.qat.opening import Opened, TrainingInputs, open_training
+from quantlab.qat.parity import Parity, parity_of
+from quantlab.qat.report import Trained, build_qat_report
+from quantlab.qat.samples import Cut, TrainingSamples
+from quantlab.qat.settings import QatSettings
+from quantlab.qdq import read
+from quantlab.recipe import Recipe
+from quantlab.report.build import Quantized
+from quantlab.report.html import to_html
+from quantlab.report.report import Report
+from quantlab.run_folder import CHECKPOINT, PAGE, REPORT, RunFolder
+from quantlab.torchgraph.module import GraphModule
+
+# So many samples tell whether what is deployed is what was trained.
+_PARITY_SAMPLES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a run writes.
+
+    Attributes:
+        out: the folder, or None to write nothing.
+        resume: go on from the checkpoint in the folder, if there is one.
+        command: the command line, for the report.
+    """
+
+    out: str | Path | None = None
+    resume: bool = False
+    command: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class QatRun:
+    """What one training made.
+
+    Attributes:
+        recipe: how the model was quantized before.
+        settings: how it was trained.
+        model: the float model.
+        qdq_model: the trained Q/DQ model, weights and biases float: what further training starts from.
+        int8_model: the trained model, for deployment.
+        history: the epochs.
+        evaluation: the float model, the start and the trained model, side by side.
+        report: all of it, as it is saved and shown.
+        folder: where the files are, or None.
+    """
+
+    recipe: Recipe
+    settings: QatSettings
+    model: Model
+    qdq_model: Model
+    int8_model: Model
+    history: History
+    evaluation: Evaluation
+    report: Report
+    folder: Path | None = None
+
+    def __str__(self) -> str:
+        return f"{self.history}\n{self.evaluation}"
+
+
+def train(
+    model: object = "digits",
+    data: object = "digits",
+    *,
+    settings: QatSettings | None = None,
+    hooks: Hooks | None = None,
+    out: str | Path | None = None,
+    **others: object,
+) -> QatRun:
+    """Quantize a float network, or take a Q/DQ model, train it, and say what that gained.
+
+    Args:
+        model: the path or bytes of an ONNX file, float or with Q/DQ pairs (also another tool's), a `Model`, or
+            `digits` for the bundled network.
+        data: calibration samples, and training samples where there is no `train_data`: what `--data` takes, or any
+            re-iterable of arrays, dictionaries or tuples, a torch DataLoader included.
+        settings: how to train.
+        hooks: a user's own code: augmentation, a loss, what watches the epochs.
+        out: the folder to write, or None to write nothing.
+        **others: `train_data`, `eval_data` (as `data`), `reference` (the float model of a Q/DQ model), `resume=True`
+            (go on from the checkpoint in `out`), and fields of `Recipe`, such as `calibrator="entropy"` or `seed=1`.
+
+    Returns:
+        The run. Where no epoch is better than the start on the samples held out, it holds the start, and says so.
+
+    Raises:
+        QuantlabError: one of the tree in `quantlab.errors`; every message says what to do.
+    """
+    resume = bool(others.pop("resume", False))
+    names = [field.name for field in dataclasses.fields(TrainingInputs)]
+    named = {"model": model, "data": data, **{name: others.pop(name) for name in names if name in others}}
+    words = {name: str(value) for name, value in named.items() if isinstance(value, str | Path)}
+    in_recipe: dict[str, object] = {n: words[n] for n in ("model", "data", "eval_data") if n in words}
+    inputs = TrainingInputs(**{name: value for name, value in named.items() if name not in in_recipe})
+    recipe, place = Recipe.of({**others, **in_recipe}), Place(out, resume)
+    return train_recipe(recipe, settings or QatSettings(), inputs, hooks=hooks or Hooks(), place=place)
+
+
+def train_recipe(
+    recipe: Recipe, settings: QatSettings, inputs: TrainingInputs, *, hooks: Hooks, place: Place
+) -> QatRun:
+    """Do what a recipe and settings say; see `train`."""
+    folder = None if place.out is None else RunFolder(place.out)
+    opened = open_training(recipe, settings, inputs, folder=folder, progress=hooks.progress)
+    training = _training_of(opened, settings, hooks)
+    checkpoint = None if folder is None else folder.path / CHECKPOINT
+    history = fit(training, _fingerprint(opened, settings), checkpoint, resume=place.resume)
+    qdq_model, int8_model = training.module.qdq_model(), finish(training.module)
+    if folder:
+        _write(folder, opened, settings, qdq_model, int8_model)
+    models = {f"{opened.target} {opened.stage}": opened.before.model, f"{opened.target} qat": int8_model}
+    evaluation = evaluate_for(opened.job, models, progress=hooks.progress)
+    parity = _parity(opened, training, int8_model)
+    quantized = _quantized(opened, qdq_model, int8_model)
+    trained = Trained(opened, settings, training.samples, quantized, history, evaluation, parity)
+    files = folder.entries() if folder else {}
+    report = build_qat_report(trained, read(opened.start.model)[1], files=files, command=place.command)
+    if folder:
+        folder.write_text(PAGE, to_html(report))
+        folder.write_text(REPORT, report.to_json())
+        folder.publish()
+        (folder.path / CHECKPOINT).unlink(missing_ok=True)
+    path = folder.path if folder else None
+    return QatRun(recipe, settings, opened.job.model, qdq_model, int8_model, history, evaluation, report, path)
+
+
+def _training_of(opened: Opened, settings: QatSettings, hooks: Hooks) -> Training:
+    job = opened.job
+    device = device_named(settings.device)
+    fixed = next((spec.fixed_batch for spec in job.model.inputs if spec.fixed_batch is not None), None)
+    how = Cut(
+        held_out=settings.held_out,
+        batch_size=fixed or settings.batch_size,
+        has_fixed_batch=fixed is not None,
+        cache_bytes=settings.cache_mb * 2**20,
+        seed=job.recipe.seed,
+    )
+    return Training(
+        module=QuantizedModule(opened.start, learn_scales=settings.learn_scales).to(device),
+        teacher=GraphModule(job.model).to(device).requires_grad_(requires_grad=False),
+        samples=TrainingSamples(opened.samples, how),
+        objective=Objective(settings, job.model, output=job.recipe.output, task_loss=hooks.task_loss),
+        settings=settings,
+        hooks=hooks,
+        device=device,
+        seed=job.recipe.seed,
+        threads=job.recipe.threads,
+    )
+
+
+def _fingerprint(opened: Opened, settings: QatSettings) -> str:
+    """Return what tells this training from others; see `quantlab.fingerprint` for what it knows of the samples."""
+    # On another device the same training goes on, within rounding.
+    decisive = sorted((name, str(value)) for name, value in settings.to_plain().items() if name != "device")
+    recipe = opened.job.recipe
+    teacher = fingerprint(opened.job.model, opened.samples.head(1), ())
+    return fingerprint(opened.start.model, opened.samples, (teacher, str(decisive), str((recipe.seed, recipe.output))))
+
+
+def _parity(opened: Opened, training: Training, int8_model: Model) -> Parity:
+    recipe = opened.job.recipe
+    is_deployed = opened.target == "onnxruntime"
+    engine = OnnxRuntime(recipe.threads, optimization="all" if is_deployed else "none", libraries=recipe.libraries)
+    # Whole batches, where the model's batch is fixed.
+    size = training.samples.fixed_batch or 1
+    samples = opened.job.evaluation.head(max(size, _PARITY_SAMPLES // size * size))
+    with engine.open(int8_model) as session:
+        return parity_of(training.module, session, samples, device=training.device, output=training.objective.answer)
+
+
+def _quantized(opened: Opened, qdq_model: Model, int8_model: Model) -> Quantized:
+    plan = opened.start.plan
+    _, encodings = read(qdq_model)
+    audit = audit_onnxruntime(int8_model, plan) if plan.target == "onnxruntime" and plan.integer_nodes else None
+    return Quantized(plan, encodings, int8_model, audit)
+
+
+def _write(folder: RunFolder, opened: Opened, settings: QatSettings, qdq_model: Model, int8_model: Model) -> None:
+    folder.write_recipe(opened.job.recipe)
+    folder.write_text("qat.toml", settings.to_toml())
+    folder.write_plans({opened.target: opened.start.plan})
+    before = {f"{opened.target}.{opened.stage}": opened.before.model}
+    folder.write_models(opened.job.model, {opened.target: int8_model, **before})
+    save(qdq_model, folder.unfinished / f"model.{opened.target}.qdq.onnx")

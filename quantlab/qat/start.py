@@ -1,0 +1,116 @@
+"""What a training starts from: a Q/DQ model whose weights and biases are float, and the plan that bakes it again.
+
+From a run of `ptq` both are there, with the weights of the float model, and a Q/DQ model that training left holds its
+plan in its metadata. From any other Q/DQ model, another tool's too, the plan is read from the graph, and what is
+integer already becomes the float values that it stands for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import onnx_ir as ir
+
+from quantlab.errors import ModelError, RecipeError
+from quantlab.graph.model import Model
+from quantlab.graph.passes.lift_constants import lift_constants
+from quantlab.graph.passes.name_everything import name_everything
+from quantlab.graph.passes.raise_opset import raise_opset
+from quantlab.pipeline import Run
+from quantlab.plan import Plan, Point, Reader
+from quantlab.qdq import insert, read
+from quantlab.report.build import Quantized
+from quantlab.torchgraph.unbake import unbake
+
+PLAN_KEY = "quantlab.plan"
+"""Where a Q/DQ model that training left holds its plan, in its metadata."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Start:
+    """A Q/DQ model to train.
+
+    Attributes:
+        model: weights and biases are float; weights and activations have Q/DQ pairs.
+        plan: where it is quantized; its bias points say which biases become integers.
+    """
+
+    model: Model
+    plan: Plan
+
+
+def start_from_run(run: Run, target: str | None = None) -> Start:
+    """Return the start from what post-training quantization made for a target.
+
+    Raises:
+        RecipeError: the run has no such target, or several and none is named.
+    """
+    if target is None and len(run.quantized) == 1:
+        (target,) = run.quantized
+    if target is None or target not in run.quantized:
+        raise RecipeError(f"target {target!r}: the run was made for {', '.join(run.quantized)}; name one of them")
+    return start_from_quantized(run.model, run.quantized[target])
+
+
+def start_from_quantized(model: Model, made: Quantized) -> Start:
+    """Return the start from a prepared float model and what post-training quantization made of it."""
+    return Start(insert(model, made.plan, made.encodings), made.plan)
+
+
+def start_from_model(model: Model) -> Start:
+    """Return the start from a Q/DQ model, baked or not, of any tool.
+
+    Raises:
+        ModelError: the model has no Q/DQ pairs.
+        PlanError: the plan in its metadata cannot be read.
+    """
+    if PLAN_KEY in model.ir_model.metadata_props:
+        return Start(model, Plan.from_json(model.ir_model.metadata_props[PLAN_KEY]))
+    named = _tidied(model)
+    plan, _ = read(named)
+    if not plan.points:
+        raise ModelError(
+            f"{model.name}: it has no Q/DQ pairs to train; quantize it first: run = quantlab.ptq(...), prepare(run)"
+        )
+    trainable = unbake(named)
+    trained_plan, _ = read(trainable)
+    biases = [_bias_point(point, trainable, trained_plan) for point in plan.of_role("bias")]
+    points = [point for point in trained_plan.points if point.role != "bias"]
+    kept_float = _weights_left_float(named, plan)
+    return Start(trainable, replace(trained_plan, points=(*points, *filter(None, biases)), unbaked=kept_float))
+
+
+def _tidied(model: Model) -> Model:
+    """Return a clone whose constants are initializers and whose nodes all have names, as plans need it."""
+    clone = model.clone()
+    for run_pass in (raise_opset, lift_constants, name_everything):
+        run_pass(clone.ir_model)
+    return clone
+
+
+def _bias_point(point: Point, trainable: Model, plan: Plan) -> Point | None:
+    """Return the point of a bias that was integer, as it and its sources are called now; None where nobody reads it."""
+    encoded = {edge: other.tensor for other in plan.points for edge in other.readers}
+    for reader in point.readers:
+        node = trainable.nodes_by_name()[reader.node]
+        bias, product = node.inputs[reader.index], _product_of(node, reader.index)
+        sources = encoded.get(Reader(product, 0)), encoded.get(Reader(product, 1))
+        if bias is not None and bias.name and sources[0] and sources[1]:
+            return replace(point, tensor=bias.name, derived_from=(sources[0], sources[1]))
+    return None
+
+
+def _product_of(node: ir.Node, bias_index: int) -> str:
+    """Return the node whose products a bias is added to: the node itself, or the MatMul before an Add."""
+    if node.op_type != "Add":
+        return node.name or ""
+    other = node.inputs[1 - bias_index]
+    producer = None if other is None else other.producer()
+    return "" if producer is None else producer.name or ""
+
+
+def _weights_left_float(model: Model, plan: Plan) -> tuple[str, ...]:
+    """Return the weights that are float in a model whose other weights are integers: somebody meant it."""
+    weights = [point.tensor for point in plan.of_role("weight")]
+    left = tuple(name for name in weights if name in model.graph.initializers)
+    return left if len(left) < len(weights) else ()

@@ -1,0 +1,138 @@
+"""`quantlab qat`, as it is typed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from quantlab.cli import main
+from quantlab.graph.save import save
+from tests.qat.networks import digits, solved_network
+
+QUICK = (
+    "--samples",
+    "64",
+    "--epochs",
+    "1",
+    "--threads",
+    "1",
+    "--device",
+    "cpu",
+    "--eval-samples",
+    "64",
+    "--no-latency",
+)
+
+USER_FILE = """
+import torch
+
+def augment():
+    return lambda feeds, generator: {name: feed + 0.1 for name, feed in feeds.items()}
+
+def loss():
+    return lambda outputs, labels: torch.nn.functional.cross_entropy(outputs["scores"], labels)
+
+def nothing():
+    return 3
+"""
+
+
+# Ctrl-C in the second epoch, unless it has come already.
+STOPPING_FILE = """
+from pathlib import Path
+
+def augment():
+    batches = []
+    def stop(feeds, generator):
+        batches.append(1)
+        if len(batches) > 5 and not Path(__file__).with_name("stopped").exists():
+            raise KeyboardInterrupt
+        return feeds
+    return stop
+"""
+
+
+class Said(NamedTuple):
+    """What a command said."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    save(solved_network(), tmp_path / "net.onnx")
+    for part, name in (("calibration", "calib"), ("train", "train")):
+        images, labels = digits(part)  # type: ignore[arg-type] # a part's name
+        np.savez(tmp_path / f"{name}.npz", image=images[:128], labels=labels[:128])
+    (tmp_path / "user.py").write_text(USER_FILE)
+    return tmp_path
+
+
+@pytest.fixture
+def run(folder: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+    files = ("--model", folder / "net.onnx", "--data", folder / "calib.npz", "--train-data", folder / "train.npz")
+
+    def run(*words: str) -> Said:
+        code = main(["qat", *map(str, files), "--out", str(folder / "out"), *QUICK, *words])
+        said = capsys.readouterr()
+        return Said(code, said.out, said.err)
+
+    return run
+
+
+def test_json_is_alone_on_stdout(run: Callable[..., Said], folder: Path):
+    user = str(folder / "user.py")
+    functions = ("--augment", f"{user}:augment", "--task-loss", f"{user}:loss")
+    said = run("--json", "--learn-scales", "--loss", "both", *functions)
+    assert (said.code, said.err) == (0, "")
+    report = json.loads(said.out)
+    assert report["qat"]["settings"]["loss"] == "both"
+    assert report["qat"]["samples"]["trained"] == 109
+    assert report["command"][:2] == ["quantlab", "qat"]
+    assert (folder / "out" / "model.onnxruntime.int8.onnx").exists()
+
+
+def test_a_person_reads_the_epochs_and_the_comparison(run: Callable[..., Said]):
+    said = run()
+    assert said.code == 0, said.err
+    assert "epoch 1/1: loss" in said.err
+    assert "onnxruntime qat" in said.out
+    assert "Trained on 109 of 128 samples" in said.out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("--loss", "distil"), 2, "did you mean 'distill'"),
+        (("--held-out", "1.5"), 2, "held_out: 1.5"),
+        (("--device", "abacus"), 1, "device 'abacus'"),
+        (("--augment", "augment"), 1, "FILE.py:FUNCTION"),
+        (("--task-loss", "{folder}/user.py:nothing"), 1, "returned a int, not a function"),
+        (("--reference", "{folder}/net.onnx"), 2, "float itself"),
+    ],
+)
+def test_a_mistake_is_one_line_and_an_exit_code(run: Callable[..., Said], folder: Path, words, code, message):
+    said = run(*(word.format(folder=folder) for word in words))
+    assert said.code == code
+    (line,) = said.err.splitlines()
+    assert line.startswith("quantlab: error:")
+    assert message in line
+
+
+def test_after_ctrl_c_the_same_command_with_resume_goes_on(run: Callable[..., Said], folder: Path):
+    (folder / "stop.py").write_text(STOPPING_FILE)
+    stopped = run("--epochs", "3", "--augment", f"{folder}/stop.py:augment")
+    assert stopped.code == 1
+    assert "qat.safetensors; the same command with --resume goes on" in stopped.err.splitlines()[-1]
+    (folder / "stopped").touch()
+    resumed = run("--epochs", "3", "--augment", f"{folder}/stop.py:augment", "--resume")
+    assert resumed.code == 0, resumed.err
+    assert "epoch 1/3" not in resumed.err
+    assert "epoch 3/3" in resumed.err
