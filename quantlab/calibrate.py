@@ -43,7 +43,6 @@ def calibrate(
     calibrator: Calibrator,
     *,
     weights: WeightMethod = "absmax",
-    threads: int | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Encodings:
     """Return the encodings of a plan's activations and weights, by tensor name.
@@ -57,7 +56,6 @@ def calibrate(
         statistics: of every tensor in `plan.observed`.
         calibrator: how to choose the range of an activation.
         weights: how to choose the range of a weight channel.
-        threads: how many activations are decided at a time, or None for one per core that this process may use.
         on_progress: called with 1 after each activation and weight.
 
     Raises:
@@ -70,7 +68,7 @@ def calibrate(
     done = on_progress or (lambda count: None)
     activations = plan.of_role("activation")
     owners = [point for point in activations if point.shared_with is None]
-    with ThreadPoolExecutor(threads or usable_cores()) as workers:
+    with ThreadPoolExecutor(usable_cores()) as workers:
         found = workers.map(lambda point: activation_encoding(point, plan, statistics, calibrator), owners)
         for point in activations:
             if point.shared_with is None:

@@ -32,11 +32,12 @@ def test_every_activation_and_weight_gets_an_encoding_and_no_bias_does():
     assert set(encodings) == {"image", "w1", "hidden", "w2", "scores"}
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-def test_encodings_do_not_depend_on_how_many_threads_decide(threads):
+@pytest.mark.parametrize("cores", [1, 3])
+def test_encodings_do_not_depend_on_how_many_cores_decide(cores, monkeypatch):
     statistics, entropy = statistics_of_two_convs(), calibrator_named("entropy")
-    encodings = calibrate(two_convs(), two_convs_plan(), statistics, entropy, threads=threads)
     expected = calibrate(two_convs(), two_convs_plan(), statistics, entropy)
+    monkeypatch.setattr("quantlab.calibrate.usable_cores", lambda: cores)
+    encodings = calibrate(two_convs(), two_convs_plan(), statistics, entropy)
     assert list(encodings) == list(expected)
     assert all(encodings[name].same_as(expected[name]) for name in expected)
 
