@@ -122,10 +122,13 @@ def _open_data(recipe: Recipe, inputs: Inputs, model: Model) -> tuple[Batches, B
     eval_source = opened(recipe.eval_data or "", inputs.eval_data) if has_eval_data else None
     fixed = next((spec.fixed_batch for spec in model.inputs if spec.fixed_batch is not None), None)
     chosen = split(source, recipe.samples, eval_source, batch_size=fixed or recipe.batch_size)
-    evaluation = chosen.evaluation if recipe.eval_samples is None else chosen.evaluation.head(recipe.eval_samples)
+    evaluation, sentence = chosen.evaluation, chosen.sentence
+    if recipe.eval_samples is not None:
+        evaluation = evaluation.head(recipe.eval_samples)
+        sentence += f" Of these at most the first {recipe.eval_samples} were evaluated on."
     if fixed is None or fixed == 1:
-        return chosen.calibration, evaluation, chosen.sentence
-    sentence = f"{chosen.sentence} The model's batch is fixed to {fixed}: samples that do not fill one are left out."
+        return chosen.calibration, evaluation, sentence
+    sentence += f" The model's batch is fixed to {fixed}: samples that do not fill one are left out."
     return _whole_batches(chosen.calibration, fixed), _whole_batches(evaluation, fixed), sentence
 
 
