@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,27 +15,43 @@ EPILOG = """\b
 Examples:
   quantlab lint net.int8.onnx
   quantlab lint net.int8.onnx --target onnxruntime --json
+  quantlab lint net.int8.onnx --fix net.fixed.onnx
 """
 
 ModelArgument = Annotated[str, typer.Argument(help="A Q/DQ .onnx file, of quantlab or of another tool.")]
 Target = Annotated[str, typer.Option(help="The runtime that is to take it: tensorrt or onnxruntime.")]
 
+Fix = Annotated[
+    Path | None,
+    typer.Option(help="Write a model here that is placed anew with the same ranges; numerics change, as it says."),
+]
+
 
 def lint(
     model: ModelArgument,
     target: Target = "tensorrt",
+    fix: Fix = None,
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
     """Find in a quantized model what a runtime would accept silently or refuse obscurely, before any build.
 
-    The exit code is 0 if nothing is found, else 1.
+    The exit code is 0 if nothing is found (with --fix: in the new model), else 1.
     """
     with reporting_errors(debug=debug):
-        from quantlab.lint import lint as find_faults
+        from quantlab import lint as linting
+        from quantlab.graph.save import save
         from quantlab.opening import open_model
 
-        found = find_faults(open_model(model), target)
-        print_result(found.to_json(), lambda: str(found), as_json=json)
-        if not found.is_clean:
+        opened = open_model(model)
+        if fix is None:
+            found = linting.lint(opened, target)
+            print_result(found.to_json(), lambda: str(found), as_json=json)
+            left = found
+        else:
+            fixed = linting.fix(opened, target)
+            save(fixed.model, fix)
+            print_result({**fixed.to_json(), "written": str(fix)}, lambda: f"{fixed}\n{fix}", as_json=json)
+            left = fixed.after
+        if not left.is_clean:
             raise typer.Exit(1)

@@ -72,12 +72,10 @@ def migrate(model: Model, target: Target, known: Known, *, keep_float: Sequence[
         if not lacking:
             break
         kept |= lacking
-    if kept and not plan.points:
-        tensor = next(iter(kept.values()))
-        raise CalibrationError(
-            f"{model.name}: nothing is left to quantize, since no scale is known for {tensor!r} and others; "
-            "check that the scales belong to this model"
-        )
+    if not plan.points:
+        tensor = next(iter(kept.values()), None)
+        lack = f"no scale is known for {tensor!r}" if kept else f"{target.name} would quantize none of it"
+        raise CalibrationError(f"{model.name}: nothing is left to quantize, since {lack}; check model and scales")
     plan = _with_reasons(plan, kept)
     encodings = _encodings(model, plan, ranges, known)
     int8_model = bake(insert(model, plan, encodings), plan)

@@ -164,3 +164,13 @@ def is_blocked(node: ir.Node) -> bool:
     attribute = node.attributes.get("block_size")
     scale = known_constant(node.inputs[1])
     return (attribute is not None and attribute.as_int() > 0) or (scale is not None and scale.ndim > 1)
+
+
+def clipped_range(quantize: ir.Node) -> tuple[float, float] | None:
+    """Return the range of a QuantizeLinear whose lowest integer stands for 0, or None of another."""
+    scale = known_constant(quantize.inputs[1])
+    zero_point = known_constant(quantize.inputs[2]) if len(quantize.inputs) > 2 else None
+    if scale is None or zero_point is None or scale.size > 1 or zero_point.dtype.kind not in "iu":
+        return None
+    limits, offset = np.iinfo(zero_point.dtype), int(zero_point.reshape(-1)[0])
+    return (0.0, float(limits.max - offset) * float(scale.reshape(-1)[0])) if offset == limits.min else None

@@ -3,6 +3,9 @@
     x ─Q─▶ ─DQ─▶ node       becomes   x ─▶ node
     integers ─DQ─▶ node     becomes   a float weight or bias ─▶ node, the values that the integers stood for
 
+A pair whose lowest integer stands for 0 cuts off what is negative, and ONNX Runtime's quantizer drops a Relu or Clip
+before one. On request such a pair leaves a Clip, unless nothing negative can come.
+
 Names of nodes, inputs and outputs stay. What a constant was before it was rounded is not restored. Nodes whose scale
 is computed at run time, and operators that compute on integers themselves, stay as they are.
 """
@@ -24,6 +27,7 @@ from quantlab.graph.passes.name_everything import name_everything
 from quantlab.graph.passes.queries import new_initializer, unique_name
 from quantlab.graph.passes.remove_unused import remove_unused
 from quantlab.interop import sites as at
+from quantlab.interop.signs import may_be_negative
 from quantlab.interop.sites import Site
 from quantlab.plan import Reader, Role
 from quantlab.targets.tensorrt_joins import moves_values
@@ -60,28 +64,31 @@ class Stripped:
         return {tensor: tuple(of_tensor) for tensor, of_tensor in found.items()}
 
 
-def strip(model: Model) -> Stripped:
+def strip(model: Model, *, restore_clips: bool = False) -> Stripped:
     """Return a model without its Q/DQ nodes.
 
     Args:
         model: what any tool made; it is not changed.
+        restore_clips: whether to put a Clip where a pair cut off negative values.
     """
     named = model.clone()
     for run_pass in (lift_constants, name_everything, infer_shapes):
         run_pass(named.ir_model)
-    stripper = _Stripper(named.clone())
+    stripper = _Stripper(named.clone(), restore_clips=restore_clips)
     return Stripped(named, stripper.stripped(), stripper.sites())
 
 
 class _Stripper:
     """Takes the Q/DQ nodes out of a model it owns."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, *, restore_clips: bool) -> None:
         self._model = model
+        self._restore_clips = restore_clips
         self._graph = model.graph
         self._found: list[tuple[ir.Value, Site]] = []
         # Several DequantizeLinear nodes may read one constant; they get one float.
         self._floats: dict[tuple[ir.Value | None, ...], ir.Value] = {}
+        self._clipped: dict[ir.Node, ir.Value] = {}
 
     def stripped(self) -> Model:
         for node in list(self._graph):
@@ -113,7 +120,7 @@ class _Stripper:
         if integers is None:
             return
         quantize = integers.producer() if at.is_quantize(integers.producer()) else None
-        source = quantize.inputs[0] if quantize is not None else self._float_of(node, integers)
+        source = self._source_of(quantize) if quantize is not None else self._float_of(node, integers)
         readers = [(use.node, use.idx) for use in output.uses() if not at.is_quantize(use.node)]
         self._note(integers if source is None else source, quantize, node, readers)
         if source is None or at.known_constant(node.inputs[1]) is None:
@@ -122,6 +129,23 @@ class _Stripper:
             source = self._exposed(source, output)
             self._found[-1] = (source, self._found[-1][1])
         output.replace_all_uses_with(source)
+
+    def _source_of(self, quantize: ir.Node) -> ir.Value | None:
+        """Return what a QuantizeLinear rounds, behind a Clip where that restores what it cut off."""
+        source = quantize.inputs[0]
+        bounds = at.clipped_range(quantize)
+        if source is None or bounds is None or not self._restore_clips or not may_be_negative(source):
+            return source
+        if quantize not in self._clipped:
+            limits = [
+                new_initializer(self._graph, f"{source.name}_{end}", np.asarray(bound, np.float32))
+                for end, bound in zip(("lowest", "highest"), bounds, strict=True)
+            ]
+            output = ir.val(unique_name(self._graph, f"{source.name}_clipped"), source.dtype, source.shape)
+            clip = ir.node("Clip", [source, *limits], outputs=[output], name=f"{source.name}_Clip")
+            self._graph.insert_before(quantize, clip)
+            self._clipped[quantize] = output
+        return self._clipped[quantize]
 
     def _note(
         self,

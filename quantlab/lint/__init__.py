@@ -2,6 +2,7 @@
 
 from quantlab.lint.check import Lint, lint
 from quantlab.lint.finding import Finding
+from quantlab.lint.fix import Fixed, fix
 from quantlab.lint.rules import RULES
 
-__all__ = ["RULES", "Finding", "Lint", "lint"]
+__all__ = ["RULES", "Finding", "Fixed", "Lint", "fix", "lint"]

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 
 import onnx_ir as ir
 
+from quantlab.interop.weights import PRODUCTS
 from quantlab.lint.finding import Hit
 from quantlab.lint.rule import Rule
-from quantlab.lint.subject import WEIGHTED, Subject
+from quantlab.lint.subject import Subject
 from quantlab.targets.graph_queries import clip_bounds, constant, input_at, only_reader, reading_nodes
 from quantlab.targets.onnxruntime_kernels import kind_of
 
@@ -135,7 +136,7 @@ def _is_integer(subject: Subject, node: ir.Node) -> bool:
     """Whether a node has an integer kernel, and what it needs for it."""
     kind = kind_of(node)
     is_rounded = _rounded_output(subject, node)
-    if node.op_type in WEIGHTED:
+    if node.op_type in PRODUCTS:
         is_rounded_by_ort = is_rounded and constant(input_at(node, 1)) is not None and subject.is_quantized(node, 0)
         return kind is not None and (subject.multiplies_integers(node) or is_rounded_by_ort)
     if kind is None or not is_rounded:

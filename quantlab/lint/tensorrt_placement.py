@@ -10,9 +10,10 @@ from collections.abc import Iterator
 import onnx_ir as ir
 
 from quantlab.interop.sites import Site
+from quantlab.interop.weights import PRODUCTS
 from quantlab.lint.finding import Hit
 from quantlab.lint.rule import Rule
-from quantlab.lint.subject import WEIGHTED, Subject
+from quantlab.lint.subject import Subject
 from quantlab.targets.graph_queries import constant, input_at
 from quantlab.targets.tensorrt_attention import find_attentions
 from quantlab.targets.tensorrt_joins import FUNCTIONS, skip_input
@@ -51,7 +52,7 @@ def _product_behind(value: ir.Value | None) -> ir.Node | None:
     node = None if value is None else value.producer()
     if node is not None and node.op_type == "BatchNormalization":
         return _product_behind(node.inputs[0])
-    return node if node is not None and node.op_type in WEIGHTED else None
+    return node if node is not None and node.op_type in PRODUCTS else None
 
 
 def pair_before_sum(subject: Subject) -> Iterator[Hit]:
@@ -101,7 +102,7 @@ def half_quantized(subject: Subject) -> Iterator[Hit]:
     """Products of which one factor is quantized and the other is not."""
     attended = {node.name for attention in find_attentions(subject.prepared) for node, _ in attention.operands}
     for node in subject.prepared.graph:
-        if node.op_type not in WEIGHTED or node.name in attended:
+        if node.op_type not in PRODUCTS or node.name in attended:
             continue
         first, second = subject.is_quantized(node, 0), subject.is_quantized(node, 1)
         is_weight_only = second and constant(input_at(node, 1)) is not None and node.op_type in ("Gemm", "MatMul")

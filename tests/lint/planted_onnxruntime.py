@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from quantlab.graph.model import Model
-from tests.lint.build import IMAGE, KERNEL, MATRIX, ROWS, Array, conv, model, pair, weight
+from tests.lint.build import IMAGE, KERNEL, ROWS, Array, conv, model, pair, weight
 from tests.lint.planted_encodings import Planted
 
 
@@ -69,8 +69,10 @@ def float_weight() -> Model:
 
 
 def float_gemm() -> Model:
-    nodes = pair("x", "s", "u") + weight(axis=1) + "[gemm] y = Gemm(x_d, w_d, b)"
-    return model(f"(float[N,32] x) => (float[N,32] y) {{ {nodes} }}", w=MATRIX, b=(32,))
+    nodes = pair("x", "s", "u") + weight(axis=1, scale="ws512", zero_point="wz512") + "[gemm] y = Gemm(x_d, w_d, b)"
+    text = f"(float[N,512] x) => (float[N,512] y) {{ {nodes} }}"
+    scales = np.full(512, 0.01, np.float32)
+    return model(text, w=(512, 512), b=(512,), ws512=scales, wz512=np.zeros(512, np.int8))
 
 
 def changed_by_pool() -> Model:

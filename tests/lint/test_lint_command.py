@@ -9,7 +9,7 @@ import pytest
 
 from quantlab.cli import main
 from quantlab.graph.save import save
-from tests.lint.planted_encodings import integer_bias
+from tests.lint.planted_encodings import integer_bias, run_time_scale
 from tests.lint.valid import baked
 
 
@@ -60,3 +60,28 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path):
 
 def test_an_unknown_target_is_one_line(faulty: Path):
     assert quantlab("lint", faulty, "--target", "tflite")[1].startswith("quantlab: error: target: 'tflite' is unknown")
+
+
+def test_fix_writes_a_sound_model_and_says_what_changed(faulty: Path, tmp_path: Path):
+    code, output = quantlab("lint", faulty, "--fix", tmp_path / "fixed.onnx")
+    assert code == 0
+    assert "fix: numerics change: evaluate the new model before you use it" in output
+    assert output.splitlines()[-1] == str(tmp_path / "fixed.onnx")
+    assert quantlab("lint", tmp_path / "fixed.onnx")[0] == 0
+
+
+def test_fix_as_json(faulty: Path, tmp_path: Path):
+    code, output = quantlab("lint", faulty, "--fix", tmp_path / "fixed.onnx", "--json")
+    fixed = json.loads(output)
+    assert code == 0
+    assert [item["rule"] for item in fixed["findings"]] == ["TRT111"]
+    assert fixed["left"] == []
+    assert fixed["written"] == str(tmp_path / "fixed.onnx")
+
+
+def test_what_cannot_be_fixed_writes_nothing(tmp_path: Path):
+    save(run_time_scale(), tmp_path / "faulty.onnx")
+    code, output = quantlab("lint", tmp_path / "faulty.onnx", "--fix", tmp_path / "fixed.onnx")
+    assert code == 1
+    assert "cannot be taken out" in output
+    assert not (tmp_path / "fixed.onnx").exists()
