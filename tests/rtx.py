@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from quantlab.audit.tensorrt import runs_in_int8
 from quantlab.engines import tensorrt
 from quantlab.engines.tensorrt import BuildSettings, EngineLayer, parse_layers
 from quantlab.graph.model import Model
@@ -33,12 +34,7 @@ class BuiltEngine:
         """Return the integer nodes of a plan that no layer computes from integers, weights included."""
         weighted = {reader.node for point in plan.of_role("weight") for reader in point.readers}
         return tuple(
-            node
-            for node in plan.integer_nodes
-            if not any(
-                layer.multiplies_int8 and (node not in weighted or "Int8" in layer.constants)
-                for layer in self.layers_of(node)
-            )
+            node for node in plan.integer_nodes if not runs_in_int8(self.layers_of(node), has_weight=node in weighted)
         )
 
     def layers_of(self, node: str) -> tuple[EngineLayer, ...]:

@@ -14,96 +14,30 @@ A node that only moves values and was planned float is not looked at: it gives t
 
 from __future__ import annotations
 
-import json
 import re
 import tempfile
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import onnx_ir as ir
 
+from quantlab.audit.findings import Audit, AuditRow, Conversion, Placement
+from quantlab.audit.planned import behind_activations, spoken_of
+from quantlab.audit.work import Sizes, multiply_adds
 from quantlab.engines.onnxruntime import OnnxRuntime
-from quantlab.errors import PlanError
 from quantlab.graph.model import Model
 from quantlab.graph.save import save
 from quantlab.plan import Plan
 
-Placement = Literal["integer", "float"]
 
-
-@dataclass(frozen=True, slots=True)
-class AuditRow:
-    """What became of one node.
-
-    Attributes:
-        node: its name in the plan.
-        op_type: its operator in the model.
-        planned: where the plan wants it to run.
-        ran_as: the operators it became, joined by "+"; empty where the optimizer dissolved it.
-        is_integer: whether these work on integers.
-        reason: why it does not run as planned, or empty.
-    """
-
-    node: str
-    op_type: str
-    planned: Placement
-    ran_as: str
-    is_integer: bool
-    reason: str = ""
-
-    @property
-    def is_as_planned(self) -> bool:
-        """Whether it runs where the plan wants it to."""
-        return self.is_integer == (self.planned == "integer")
-
-    def __str__(self) -> str:
-        ran_as = self.ran_as or "(dissolved)"
-        return f"{self.node} ({self.op_type}): {ran_as}" + (f" - {self.reason}" if self.reason else "")
-
-
-@dataclass(frozen=True, slots=True)
-class Audit:
-    """What a runtime made of an INT8 model.
-
-    Attributes:
-        engine: the runtime and its version.
-        rows: the nodes the plan speaks of, in graph order.
-    """
-
-    engine: str
-    rows: tuple[AuditRow, ...]
-
-    @property
-    def share(self) -> float:
-        """Of the nodes planned to run in integers, the share that does; 1 where none is planned."""
-        planned = [row for row in self.rows if row.planned == "integer"]
-        return sum(row.is_integer for row in planned) / len(planned) if planned else 1.0
-
-    @property
-    def leftovers(self) -> tuple[AuditRow, ...]:
-        """The nodes that do not run where the plan wants them to."""
-        return tuple(row for row in self.rows if not row.is_as_planned)
-
-    def __str__(self) -> str:
-        planned = sum(row.planned == "integer" for row in self.rows)
-        made = sum(row.planned == "integer" and row.is_integer for row in self.rows)
-        lines = [f"{self.engine}: {made} of {planned} planned nodes run in integers ({self.share:.0%})"]
-        return "\n".join([*lines, *(f"  {row}" for row in self.leftovers)])
-
-    def to_json(self) -> str:
-        """Return the audit as JSON text: engine, share and rows."""
-        rows = [asdict(row) for row in self.rows]
-        return json.dumps({"engine": self.engine, "share": self.share, "rows": rows}, indent=1)
-
-
-def audit_onnxruntime(model: Model, plan: Plan) -> Audit:
+def audit_onnxruntime(model: Model, plan: Plan, *, shapes: Mapping[str, Sizes] | None = None) -> Audit:
     """Return what ONNX Runtime's CPU provider makes of a baked INT8 model.
 
     Args:
         model: what `bake` made; it is not changed.
         plan: the plan it was made with.
+        shapes: what the inputs are fed, for counting work; see `multiply_adds`.
 
     Raises:
         PlanError: the plan names a node that the model does not have.
@@ -112,19 +46,20 @@ def audit_onnxruntime(model: Model, plan: Plan) -> Audit:
     import onnxruntime
 
     nodes = model.nodes_by_name()
-    spoken_of: list[tuple[str, Placement]] = [(name, "integer") for name in plan.integer_nodes]
-    spoken_of += [(name, "float") for name, _ in plan.float_nodes]
-    for name, _ in spoken_of:
-        if name not in nodes:
-            raise PlanError(f"plan: the model has no node {name!r}; audit the model with the plan it was made with")
-    spoken_of = [item for item in spoken_of if item[1] == "integer" or nodes[item[0]].op_type not in _MOVES]
+    looked_at = [
+        item for item in spoken_of(model, plan) if item[1] == "integer" or nodes[item[0]].op_type not in _MOVES
+    ]
     order = {name: index for index, name in enumerate(nodes)}
     with OnnxRuntime(threads=1).open(model):
         pass  # from here on it is known to load
-    optimized = _Optimized(_optimized_graph(_with_traceable_names(model, order)))
-    spoken_of.sort(key=lambda item: order[item[0]])
-    rows = tuple(optimized.row(nodes[name], order[name], planned) for name, planned in spoken_of)
-    return Audit(f"onnxruntime {onnxruntime.__version__}", rows)
+    optimized = _Optimized(_optimized_graph(_with_traceable_names(model, order)), tuple(nodes))
+    work = multiply_adds(model, shapes)
+    rows = tuple(
+        replace(optimized.row(nodes[name], order[name], planned), multiply_adds=work.get(name, 0))
+        for name, planned in looked_at
+    )
+    conversions = tuple(optimized.conversions())
+    return Audit(f"onnxruntime {onnxruntime.__version__}", rows, conversions, sum(work.values()))
 
 
 # ONNX Runtime derives the names of fused nodes from these.
@@ -174,7 +109,9 @@ def _optimized_graph(model: Model) -> ir.Graph:
 class _Optimized:
     """The graph that ONNX Runtime executes, by the number of the nodes it came from."""
 
-    def __init__(self, graph: ir.Graph) -> None:
+    def __init__(self, graph: ir.Graph, names: tuple[str, ...]) -> None:
+        self._graph = graph
+        self._names = names
         self._nodes: dict[int, list[ir.Node]] = {}
         self._integer_values = {name for name, value in graph.initializers.items() if _is_integer_type(value.dtype)}
         self._integer_values |= {value.name or "" for value in graph.inputs if _is_integer_type(value.dtype)}
@@ -190,17 +127,28 @@ class _Optimized:
         if not became and node.op_type in _MOVES:
             is_integer = planned == "integer"  # moved elsewhere or merged; what does not run costs nothing
         ran_as = "+".join(dict.fromkeys(made.op_type for made in became))
-        row = AuditRow(node.name or "", node.op_type, planned, ran_as, is_integer)
+        precision = "int8" if is_integer else "float32"
+        row = AuditRow(node.name or "", node.op_type, planned, ran_as, is_integer, precision=precision)
+        if not {"Relu", "Clip"}.intersection(made.op_type for made in self._nodes.get(number, [])):
+            row = replace(row, fused_with=tuple(made.name or "" for made in behind_activations(node)[0]))
         if row.is_as_planned:
             return row
         return replace(row, reason=_why_float(node) if planned == "integer" else "It was to stay float.")
 
+    def conversions(self) -> Iterator[Conversion]:
+        """Yield the nodes that only convert, in order of execution."""
+        for node in self._graph:
+            number = _number_of(node)
+            if node.op_type in ("ReorderInput", "ReorderOutput") or (node.op_type == "Transpose" and number is None):
+                yield Conversion("reformat", node.op_type)
+            elif node.op_type in ("QuantizeLinear", "DequantizeLinear") and not _is_constant(self._graph, node):
+                kernel = node.op_type if number is None else f"{node.op_type} {self._names[number]}"
+                yield Conversion("quantize" if node.op_type == "QuantizeLinear" else "dequantize", kernel)
+
     def _note(self, node: ir.Node) -> None:
-        for name in (node.name, *(value.name for value in node.outputs)):
-            found = _TRACE.search(name or "")
-            if found is not None:
-                self._nodes.setdefault(int(found[1]), []).append(node)
-                break
+        number = _number_of(node)
+        if number is not None:
+            self._nodes.setdefault(number, []).append(node)
         if self._leaves_integers(node):
             self._integer_values |= {value.name or "" for value in node.outputs}
 
@@ -216,6 +164,19 @@ class _Optimized:
         return bool(node.inputs) and node.inputs[0] is not None and node.inputs[0].name in self._integer_values
 
 
+def _number_of(node: ir.Node) -> int | None:
+    """Return the number of the node that an executed node came from, or None where none is known."""
+    for name in (node.name, *(value.name for value in node.outputs)):
+        found = _TRACE.search(name or "")
+        if found is not None:
+            return int(found[1])
+    return None
+
+
+def _is_constant(graph: ir.Graph, node: ir.Node) -> bool:
+    return node.inputs[0] is not None and node.inputs[0].name in graph.initializers
+
+
 def _is_integer_type(dtype: ir.DataType | None) -> bool:
     return dtype in (ir.DataType.UINT8, ir.DataType.INT8)
 
@@ -227,12 +188,10 @@ def _why_float(node: ir.Node) -> str:
         is_float = value is not None and value.dtype in (ir.DataType.FLOAT, None)
         if value is not None and is_float and (maker is None or maker.op_type != "DequantizeLinear"):
             return f"It reads {value.name} as float."
-    readers = [use.node for use in node.outputs[0].uses()]
-    while len(readers) == 1 and readers[0].op_type in ("Relu", "Clip"):
-        activation = readers[0]
-        readers = [use.node for use in activation.outputs[0].uses()]
-        if len(readers) == 1 and readers[0].op_type == "QuantizeLinear":
-            return f"Some integers of {activation.outputs[0].name} stand for values that {activation.name} clips."
+    activations, readers = behind_activations(node)
+    if activations and len(readers) == 1 and readers[0].op_type == "QuantizeLinear":
+        last = activations[-1]
+        return f"Some integers of {last.outputs[0].name} stand for values that {last.name} clips."
     others = [reader.name for reader in readers if reader.op_type != "QuantizeLinear"]
     if others:
         return f"Its float output is read by {', '.join(map(str, others))}."

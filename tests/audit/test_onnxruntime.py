@@ -38,8 +38,32 @@ def test_a_model_that_runs_as_planned_has_a_share_of_one_and_no_leftovers() -> N
     assert audit.share == 1.0
     assert audit.leftovers == ()
     assert [row.node for row in audit.rows] == ["stem", "conv1", "conv2", "add1", "conv3", "conv4", "add2"]
-    assert audit.rows[0] == AuditRow("stem", "Conv", "integer", "QLinearConv", is_integer=True)
-    assert str(audit).endswith("6 of 6 planned nodes run in integers (100%)")
+    assert audit.rows[0] == AuditRow(
+        node="stem",
+        op_type="Conv",
+        planned="integer",
+        ran_as="QLinearConv",
+        is_integer=True,
+        precision="int8",
+        fused_with=("relu0",),
+        multiply_adds=32 * 32 * 3 * 3 * 16 * 16,
+    )
+    assert "6 of 6 planned nodes run in integers (100%)" in str(audit)
+
+
+def test_the_share_of_multiply_adds_falls_with_a_convolution_that_stays_float() -> None:
+    model, plan = placed("residual_identity", "conv3")
+    audit = audit_onnxruntime(quantized(model, plan), plan)
+    assert audit.share == 1.0  # all that was planned
+    assert audit.multiply_add_share == pytest.approx(4 / 5)
+
+
+def test_conversions_left_in_the_graph_are_listed_in_order() -> None:
+    model, plan = placed("residual_identity")
+    conversions = audit_onnxruntime(quantized(model, plan), plan).conversions
+    kinds = [conversion.kind for conversion in conversions]
+    assert (kinds[0], kinds[-1]) == ("quantize", "dequantize")
+    assert "QuantizeLinear" in conversions[0].kernel
 
 
 def test_a_node_whose_output_is_not_rounded_is_left_over_with_its_reader_named() -> None:

@@ -1,0 +1,116 @@
+"""Layers of a built TensorRT engine + plan → what became of every planned node.
+
+A node runs in INT8 if a convolution, matrix product or fused attention that names it reads integers and, where the
+plan quantizes its weight, holds integer weights. Signs of a fallback: a kernel that turns integers into floats just
+before it, or a float layer that holds its weights as integers.
+
+Which conversions remain: TensorRT-RTX 1.7 leaves one requantizing kernel behind every convolution with a scale per
+output channel, and none behind one with a single scale in a half-precision model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from quantlab.audit.findings import Audit, AuditRow, Conversion, Placement
+from quantlab.audit.planned import spoken_of
+from quantlab.audit.work import Sizes, multiply_adds
+from quantlab.engines.tensorrt.layers import EngineLayer
+from quantlab.graph.model import Model
+from quantlab.plan import Plan
+
+_PRECISIONS: Mapping[str, str] = {"Int8": "int8", "Half": "float16", "Float": "float32", "BF16": "bfloat16"}
+_FLOATS = ("Float", "Half", "BF16")
+_PAIR = ("QuantizeLinear", "DequantizeLinear")
+
+
+def audit_tensorrt(
+    model: Model,
+    plan: Plan,
+    layers: Sequence[EngineLayer],
+    *,
+    engine: str,
+    shapes: Mapping[str, Sizes] | None = None,
+) -> Audit:
+    """Return what TensorRT made of an INT8 model.
+
+    Args:
+        model: what the engine was built from.
+        plan: the plan it was quantized with.
+        layers: of the built engine.
+        engine: what reports call the runtime, with its version.
+        shapes: what the inputs are fed, for counting work; see `multiply_adds`.
+
+    Raises:
+        PlanError: the plan names a node that the model does not have.
+    """
+    work = multiply_adds(model, shapes)
+    weighted = {reader.node for point in plan.of_role("weight") for reader in point.readers}
+    nodes = model.nodes_by_name()
+    rows = tuple(
+        _row(name, nodes[name].op_type, planned, layers, has_weight=name in weighted, work=work.get(name, 0))
+        for name, planned in spoken_of(model, plan)
+    )
+    pairs = {name for name, node in nodes.items() if node.op_type in _PAIR}
+    conversions = (_conversion(layer, pairs) for layer in layers)
+    return Audit(engine, rows, tuple(found for found in conversions if found), sum(work.values()))
+
+
+def runs_in_int8(layers: Sequence[EngineLayer], *, has_weight: bool) -> bool:
+    """Whether any of the layers that compute a node does so on integers, weights included."""
+    return any(layer.multiplies_int8 and (not has_weight or "Int8" in layer.constants) for layer in layers)
+
+
+def _row(
+    name: str, op_type: str, planned: Placement, layers: Sequence[EngineLayer], *, has_weight: bool, work: int
+) -> AuditRow:
+    own = [layer for layer in layers if name in layer.nodes]
+    products = [layer for layer in own if layer.is_product] or own
+    is_integer = runs_in_int8(own, has_weight=has_weight)
+    others = (node for layer in products for node in layer.nodes if node != name)
+    return AuditRow(
+        node=name,
+        op_type=op_type,
+        planned=planned,
+        ran_as="+".join(dict.fromkeys(layer.kind for layer in products)),
+        is_integer=is_integer,
+        reason=_reason(products, planned, is_integer=is_integer),
+        precision="int8" if is_integer else _precision(products),
+        fused_with=tuple(dict.fromkeys(others)),
+        multiply_adds=work,
+    )
+
+
+def _reason(products: Sequence[EngineLayer], planned: Placement, *, is_integer: bool) -> str:
+    if is_integer == (planned == "integer"):
+        return ""
+    if planned == "float":
+        return "It was to stay float."
+    if not products:
+        return "No layer of the engine names it."
+    if any(layer.multiplies_int8 for layer in products):
+        return "It reads integers, but its weight was turned into floats."
+    if any("Int8" in layer.constants for layer in products):
+        return "Its weight is held in integers, but multiplied as floats."
+    return "TensorRT computes it in float, and says nothing about why."
+
+
+def _precision(layers: Sequence[EngineLayer]) -> str:
+    """Return the type that layers compute in: that of the first tensor they read."""
+    word = next((word for layer in layers for word in layer.inputs), "")
+    return _PRECISIONS.get(word, word.lower())
+
+
+def _conversion(layer: EngineLayer, pairs: set[str]) -> Conversion | None:
+    """Return a layer as a conversion, or None where it does other work or leaves types as they are."""
+    if layer.is_product:
+        return None
+    nodes = tuple(node for node in layer.nodes if node not in pairs)
+    reads_float = any(word in _FLOATS for word in layer.inputs)
+    if layer.is_reformat:
+        return Conversion("reformat", layer.name)
+    if layer.is_requantization:
+        return Conversion("requantize" if nodes else "quantize", layer.name, nodes)
+    if not nodes and not reads_float and "Int8" in layer.inputs and any(word in _FLOATS for word in layer.outputs):
+        return Conversion("dequantize", layer.name)
+    return None
