@@ -38,7 +38,22 @@ def build_app() -> typer.Typer:
     """Return the commands. Nothing is imported before `main` can catch a Ctrl-C."""
     import typer
 
-    from quantlab.commands import cache, compare, diff, doctor, evaluate, inspect, lint, ptq, qat, report, run, start
+    from quantlab.commands import (
+        audit,
+        build,
+        cache,
+        compare,
+        diff,
+        doctor,
+        evaluate,
+        inspect,
+        lint,
+        ptq,
+        qat,
+        report,
+        run,
+        start,
+    )
 
     app = typer.Typer(
         name="quantlab",
@@ -59,6 +74,8 @@ def build_app() -> typer.Typer:
         (run, run.run),
         (report, report.report),
         (lint, lint.lint),
+        (build, build.build),
+        (audit, audit.audit),
         (doctor, doctor.doctor),
     ):
         app.command(command.__name__, short_help=module.SHORT_HELP, epilog=module.EPILOG)(command)

@@ -6,6 +6,7 @@ A Q/DQ model is only a wish: whether a node runs in integers is decided by the r
 
 from quantlab.audit.findings import Audit, AuditRow, Conversion, Placement
 from quantlab.audit.onnxruntime import audit_onnxruntime
+from quantlab.audit.planned import plan_of
 from quantlab.audit.tensorrt import audit_tensorrt
 
-__all__ = ["Audit", "AuditRow", "Conversion", "Placement", "audit_onnxruntime", "audit_tensorrt"]
+__all__ = ["Audit", "AuditRow", "Conversion", "Placement", "audit_onnxruntime", "audit_tensorrt", "plan_of"]

@@ -11,6 +11,9 @@ output channel, and none behind one with a single scale in a half-precision mode
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import onnx_ir as ir
 
 from quantlab.audit.findings import Audit, AuditRow, Conversion, Placement
 from quantlab.audit.planned import spoken_of
@@ -47,12 +50,12 @@ def audit_tensorrt(
     work = multiply_adds(model, shapes)
     weighted = {reader.node for point in plan.of_role("weight") for reader in point.readers}
     nodes = model.nodes_by_name()
+    layers = [replace(layer, nodes=_without_pairs(layer, nodes)) for layer in layers]
     rows = tuple(
-        _row(name, nodes[name].op_type, planned, layers, has_weight=name in weighted, work=work.get(name, 0))
+        replace(_row(nodes[name], planned, layers, has_weight=name in weighted), multiply_adds=work.get(name, 0))
         for name, planned in spoken_of(model, plan)
     )
-    pairs = {name for name, node in nodes.items() if node.op_type in _PAIR}
-    conversions = (_conversion(layer, pairs) for layer in layers)
+    conversions = map(_conversion, layers)
     return Audit(engine, rows, tuple(found for found in conversions if found), sum(work.values()))
 
 
@@ -61,23 +64,25 @@ def runs_in_int8(layers: Sequence[EngineLayer], *, has_weight: bool) -> bool:
     return any(layer.multiplies_int8 and (not has_weight or "Int8" in layer.constants) for layer in layers)
 
 
-def _row(
-    name: str, op_type: str, planned: Placement, layers: Sequence[EngineLayer], *, has_weight: bool, work: int
-) -> AuditRow:
+def _without_pairs(layer: EngineLayer, nodes: Mapping[str, ir.Node]) -> tuple[str, ...]:
+    return tuple(name for name in layer.nodes if name not in nodes or nodes[name].op_type not in _PAIR)
+
+
+def _row(node: ir.Node, planned: Placement, layers: Sequence[EngineLayer], *, has_weight: bool) -> AuditRow:
+    name = node.name or ""
     own = [layer for layer in layers if name in layer.nodes]
     products = [layer for layer in own if layer.is_product] or own
     is_integer = runs_in_int8(own, has_weight=has_weight)
-    others = (node for layer in products for node in layer.nodes if node != name)
+    others = (other for layer in products for other in layer.nodes if other != name)
     return AuditRow(
         node=name,
-        op_type=op_type,
+        op_type=node.op_type,
         planned=planned,
         ran_as="+".join(dict.fromkeys(layer.kind for layer in products)),
         is_integer=is_integer,
         reason=_reason(products, planned, is_integer=is_integer),
         precision="int8" if is_integer else _precision(products),
         fused_with=tuple(dict.fromkeys(others)),
-        multiply_adds=work,
     )
 
 
@@ -101,16 +106,15 @@ def _precision(layers: Sequence[EngineLayer]) -> str:
     return _PRECISIONS.get(word, word.lower())
 
 
-def _conversion(layer: EngineLayer, pairs: set[str]) -> Conversion | None:
+def _conversion(layer: EngineLayer) -> Conversion | None:
     """Return a layer as a conversion, or None where it does other work or leaves types as they are."""
     if layer.is_product:
         return None
-    nodes = tuple(node for node in layer.nodes if node not in pairs)
-    reads_float = any(word in _FLOATS for word in layer.inputs)
     if layer.is_reformat:
         return Conversion("reformat", layer.name)
     if layer.is_requantization:
-        return Conversion("requantize" if nodes else "quantize", layer.name, nodes)
-    if not nodes and not reads_float and "Int8" in layer.inputs and any(word in _FLOATS for word in layer.outputs):
+        return Conversion("requantize" if layer.nodes else "quantize", layer.name, layer.nodes)
+    reads_float, writes_float = (not set(_FLOATS).isdisjoint(types) for types in (layer.inputs, layer.outputs))
+    if not layer.nodes and "Int8" in layer.inputs and writes_float and not reads_float:
         return Conversion("dequantize", layer.name)
     return None

@@ -86,6 +86,35 @@ Libraries = Annotated[
     list[Path] | None,
     typer.Option("--library", metavar="FILE", help="A shared library with custom operators; repeatable."),
 ]
+Runtime = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="tensorrt or tensorrt_rtx; the one that is installed if not given."),
+]
+Shapes = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="INPUT:MIN,USUAL,MAX", help="Shapes of an input, such as x:1x3x224x224,8x3x224x224,32x3x224x224."
+    ),
+]
+Workspace = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Megabytes a layer may use; all there are if not given.")
+]
+OptimizationLevel = Annotated[
+    int | None, typer.Option(min=0, max=5, metavar="0..5", help="From a fast build to a fast engine; 3 if not given.")
+]
+TimingCache = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="With tensorrt: spares later builds the timing; made if missing.")
+]
+ComputeCapabilities = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--compute-capability", metavar="N.N", help="With tensorrt_rtx: a GPU to build for, such as 8.9; repeatable."
+    ),
+]
+Plugins = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="FILE", help="Custom operators, a .so or a .py that is run; repeatable."),
+]
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the run; runs/MODEL-CALIBRATOR if not given.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]

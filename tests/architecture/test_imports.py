@@ -22,7 +22,7 @@ LAYERS = [
     {"search"},
     {"recipe"},
     {"inspection", "side_by_side", "job", "run_folder"},
-    {"report", "resume"},
+    {"report", "resume", "deployment"},
     {"pipeline"},
     {"comparison", "qat", "serve"},
     {"commands"},

@@ -139,6 +139,11 @@ def _built(
     """Build in a temporary folder, which holds the plans while the block runs."""
     runtime = installed_runtime(settings.runtime)
     settings.check_for(runtime)
+    if runtime == "tensorrt" and current_gpu() is None:
+        raise EngineError(
+            "tensorrt: it builds on the GPU that is to run the plan, and there is none with a driver here; "
+            "build there, or here with the runtime tensorrt_rtx"
+        )
     with tempfile.TemporaryDirectory(prefix="quantlab-") as name:
         folder = Path(name)
         for key, model in models.items():

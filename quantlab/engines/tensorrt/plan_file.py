@@ -14,16 +14,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import onnx_ir as ir
-
 from quantlab.engines.tensorrt.gpu import Gpu
 from quantlab.engines.tensorrt.layers import EngineLayer
 from quantlab.engines.tensorrt.shapes import ShapeRange
 from quantlab.errors import EngineError
 from quantlab.files import replacing
 from quantlab.graph.model import Model
-from quantlab.graph.save import needs_external_data, to_bytes
+from quantlab.graph.save import to_bytes
 
 _FORMAT = 1
 _CHUNK_BYTES = 2**24
@@ -59,6 +56,14 @@ class PlanRecord:
     layers: tuple[EngineLayer, ...] = ()
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
+
+    @property
+    def built_for(self) -> str:
+        """The GPUs that can run the plan, in words."""
+        if self.runtime == "tensorrt" and self.gpu is not None:
+            return str(self.gpu)
+        listing = " or ".join(self.compute_capabilities)
+        return f"compute capability {listing}" if listing else f"every GPU that {self.runtime} supports"
 
     def to_json(self) -> str:
         """Return the record as JSON text that `from_json` reads back."""
@@ -103,7 +108,7 @@ class PlanRecord:
             wanted = (self.gpu.compute_capability,)
         if wanted and gpu.compute_capability not in wanted:
             raise EngineError(
-                f"{where}: it was built for compute capability {' or '.join(wanted)}, and this machine has a {gpu}; "
+                f"{where}: it was built for {self.built_for}, and this machine has a {gpu}; "
                 "build it again for this GPU with `quantlab build`"
             )
 
@@ -188,15 +193,15 @@ def read_plan(path: Path, *, model: Model | None = None) -> tuple[bytes, PlanRec
 
 def fingerprint(model: Model) -> str:
     """Return a hash of a model: its graph and weights, not its path or the form of its file."""
-    if not needs_external_data(model):
-        return hashlib.sha256(to_bytes(model)).hexdigest()
-    stripped = model.clone()
-    weights = hashlib.sha256()
-    for name, value in sorted(stripped.graph.initializers.items()):
-        if value.const_value is not None and value.const_value.nbytes > _CHUNK_BYTES:
-            weights.update(name.encode() + value.const_value.tobytes())
-            value.const_value = ir.tensor(np.zeros((), np.uint8), name=name)
-    return hashlib.sha256(to_bytes(stripped) + weights.digest()).hexdigest()
+    skeleton = model.clone()
+    skeleton.graph.initializers.clear()
+    digest = hashlib.sha256(to_bytes(skeleton))
+    for name, value in sorted(model.graph.initializers.items()):
+        if value.const_value is not None:
+            tensor = value.const_value
+            digest.update(repr((name, str(tensor.dtype), tensor.shape.numpy())).encode())
+            digest.update(tensor.tobytes())
+    return digest.hexdigest()
 
 
 def file_hash(path: str | Path) -> str:

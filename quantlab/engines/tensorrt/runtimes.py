@@ -11,6 +11,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+from quantlab.engines.tensorrt.gpu import current_gpu
 from quantlab.errors import EngineError, EngineMissing, RecipeError
 
 RUNTIMES: Mapping[str, str] = {
@@ -24,7 +25,9 @@ OLDEST_TENSORRT = (10, 12)
 
 
 def installed_runtime(name: str | None = None) -> str:
-    """Return the runtime that users call `name`, or the preferred one of those installed.
+    """Return the runtime that users call `name`, or the one of those installed that fits this machine.
+
+    That is `tensorrt`, but without a GPU `tensorrt_rtx` where it is installed too.
 
     Raises:
         RecipeError: there is no runtime of this name.
@@ -32,11 +35,12 @@ def installed_runtime(name: str | None = None) -> str:
     """
     if name is not None and name not in RUNTIMES:
         raise RecipeError(f"runtime {name!r} is unknown; choose one of {', '.join(RUNTIMES)}")
-    for runtime in RUNTIMES if name is None else (name,):
-        if find_spec(runtime) is not None:
-            return runtime
-    commands = " or ".join(RUNTIMES.values() if name is None else (RUNTIMES[name],))
-    raise EngineMissing(f"{name or 'TensorRT'}: not installed: {commands} (tensorrt_rtx builds without a GPU)")
+    wanted = tuple(RUNTIMES) if name is None else (name,)
+    found = [runtime for runtime in wanted if find_spec(runtime) is not None]
+    if not found:
+        commands = " or ".join(RUNTIMES[runtime] for runtime in wanted)
+        raise EngineMissing(f"{name or 'TensorRT'}: not installed: {commands} (tensorrt_rtx builds without a GPU)")
+    return found[0] if len(found) == 1 or current_gpu() is not None else "tensorrt_rtx"
 
 
 def import_runtime(name: str) -> Any:  # noqa: ANN401 - TensorRT has no types

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from quantlab.engines.tensorrt import BuildSettings, build_engines, build_plan, building, parse_shapes, read_plan
+from quantlab.engines.tensorrt.gpu import Gpu
 from quantlab.errors import EngineError
 from quantlab.graph.model import Model
 from tests.engines.models import chain, fixed_batch, model_from_text
@@ -97,6 +98,7 @@ class FakeWorker:
 def _any_runtime(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     if request.node.get_closest_marker("tensorrt") is None:
         monkeypatch.setattr(building, "installed_runtime", lambda name: name or "tensorrt_rtx")
+        monkeypatch.setattr(building, "current_gpu", lambda: Gpu("NVIDIA L4", "8.9"))
 
 
 def work(monkeypatch: pytest.MonkeyPatch, worker: FakeWorker) -> FakeWorker:
@@ -154,6 +156,12 @@ def test_the_request_holds_what_was_asked_for(monkeypatch: pytest.MonkeyPatch, t
     }
     assert (record.runtime, record.version, record.seconds) == ("tensorrt", "1.7", 0.1)
     assert (tmp_path / "net.plan").read_bytes() == b"plan"
+
+
+def test_tensorrt_without_a_gpu_says_where_to_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(building, "current_gpu", lambda: None)
+    with pytest.raises(EngineError, match=r"builds on the GPU that is to run the plan, .* tensorrt_rtx"):
+        build_engines({"a": chain()}, BuildSettings(runtime="tensorrt"))
 
 
 def test_a_plan_that_cannot_be_written_says_where(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from quantlab.engines.tensorrt import plan_file
 from quantlab.engines.tensorrt.gpu import Gpu
 from quantlab.engines.tensorrt.layers import EngineLayer
 from quantlab.engines.tensorrt.plan_file import PlanRecord, fingerprint, install_plan, read_plan, sidecar_of
@@ -90,7 +89,7 @@ def test_another_version_is_refused() -> None:
 
 def test_another_gpu_is_refused_and_the_same_kind_is_not() -> None:
     RECORD.check("net.plan", version="11.1.0", gpu=Gpu("NVIDIA L40", "8.9"))
-    with pytest.raises(EngineError, match=r"compute capability 8\.9, and this machine has a NVIDIA A10"):
+    with pytest.raises(EngineError, match=r"built for NVIDIA L4 \(.* 8\.9\), and this machine has a NVIDIA A10"):
         RECORD.check("net.plan", version="11.1.0", gpu=A10)
 
 
@@ -111,14 +110,6 @@ def test_the_fingerprint_survives_saving_and_changes_with_a_weight(tmp_path: Pat
     model = two_convs()
     save(model, tmp_path / "net.onnx")
     assert fingerprint(load(tmp_path / "net.onnx")) == fingerprint(model)
-    assert fingerprint(with_first_weight(model, 7.0)) != fingerprint(model)
-
-
-def test_the_fingerprint_of_a_model_beyond_protobuf_sees_large_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan_file, "needs_external_data", lambda model: True)
-    monkeypatch.setattr(plan_file, "_CHUNK_BYTES", 64)
-    model = two_convs()
-    assert fingerprint(model) == fingerprint(two_convs())
     assert fingerprint(with_first_weight(model, 7.0)) != fingerprint(model)
 
 

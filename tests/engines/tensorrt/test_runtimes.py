@@ -7,18 +7,23 @@ from types import SimpleNamespace
 import pytest
 
 from quantlab.engines.tensorrt import runtimes
+from quantlab.engines.tensorrt.gpu import Gpu
 from quantlab.engines.tensorrt.runtimes import import_runtime, installed_runtime
 from quantlab.errors import EngineError, EngineMissing, RecipeError
 
 
-def install(monkeypatch: pytest.MonkeyPatch, *installed: str) -> None:
+def install(monkeypatch: pytest.MonkeyPatch, *installed: str, gpu: Gpu | None = None) -> None:
     monkeypatch.setattr(runtimes, "find_spec", lambda name: object() if name in installed else None)
+    monkeypatch.setattr(runtimes, "current_gpu", lambda: gpu)
 
 
-def test_tensorrt_is_preferred_where_both_are_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    install(monkeypatch, "tensorrt_rtx", "tensorrt")
+def test_where_both_are_installed_tensorrt_is_preferred_if_there_is_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, "tensorrt_rtx", "tensorrt", gpu=Gpu("NVIDIA L4", "8.9"))
     assert installed_runtime() == "tensorrt"
     assert installed_runtime("tensorrt_rtx") == "tensorrt_rtx"
+    install(monkeypatch, "tensorrt_rtx", "tensorrt")
+    assert installed_runtime() == "tensorrt_rtx"
+    assert installed_runtime("tensorrt") == "tensorrt"
 
 
 def test_the_one_that_is_installed_is_used(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,231 @@
+"""INT8 models → what a runtime makes of them: built plans, and audits.
+
+A source is a model (an `.onnx` file, `digits`, a `Model`) or the folder of a run, which may hold one model per target.
+Of a run the plan is known; of any other Q/DQ model it is read from the graph.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from quantlab.audit import Audit, audit_onnxruntime, audit_tensorrt, plan_of
+from quantlab.data.batch import Batches, InputSpec
+from quantlab.data.open import open_source
+from quantlab.engines.tensorrt import (
+    RUNTIMES,
+    BuildSettings,
+    PlanRecord,
+    build_engines,
+    build_plan,
+    installed_runtime,
+    profile_for,
+)
+from quantlab.engines.tensorrt.shapes import Shape
+from quantlab.engines.tensorrt.trtexec import command_lines
+from quantlab.errors import EngineError, PlanError, RecipeError, RunError
+from quantlab.graph.model import Model
+from quantlab.graph.quantized import is_quantized
+from quantlab.opening import open_model
+from quantlab.plan import Plan
+from quantlab.run_folder import int8_name
+
+ENGINES = ("onnxruntime", *RUNTIMES)
+"""The runtimes that can be audited, by the names that users type."""
+
+# So many samples tell the sizes of free axes.
+_SAMPLES_TO_LOOK_AT = 64
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Deployable:
+    """A model that a runtime is to run.
+
+    Attributes:
+        model: float or INT8.
+        plan: what it was quantized by; None for a float model.
+    """
+
+    model: Model
+    plan: Plan | None
+
+    @property
+    def target(self) -> str:
+        """The runtime it was made for; `unknown` for the models of other tools."""
+        return "unknown" if self.plan is None else self.plan.target
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Deployment:
+    """A built plan, and what there is to know about it.
+
+    Attributes:
+        plan: where it is; its side-car lies beside it.
+        record: what the side-car says.
+        audit: what became of the nodes of an INT8 model; None for a float one.
+        command_lines: by tool, the shell line that builds and times the same model.
+    """
+
+    plan: Path
+    record: PlanRecord
+    audit: Audit | None
+    command_lines: Mapping[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values; the layers are in the side-car."""
+        record = {**json.loads(self.record.to_json()), "layers": len(self.record.layers)}
+        audit = None if self.audit is None else json.loads(self.audit.to_json())
+        return {"plan": str(self.plan), **record, "audit": audit, "command_lines": dict(self.command_lines)}
+
+    def __str__(self) -> str:
+        record, layers = self.record, self.record.layers
+        megabytes = self.plan.stat().st_size / 1e6
+        lines = [
+            f"{self.plan}: {megabytes:.2f} MB, built by {record.runtime} {record.version} in {record.seconds:.1f} s",
+            f"for {record.built_for}",
+            f"{len(layers)} layers, {sum(layer.multiplies_int8 for layer in layers)} of them multiply in INT8",
+            *(f"input {name}: {shape}" for name, shape in record.shapes.items()),
+            *(f"warning: {warning}" for warning in record.warnings),
+            *([] if self.audit is None else [str(self.audit)]),
+        ]
+        return "\n".join(lines)
+
+
+def build(
+    source: object, out: str | Path | None = None, *, settings: BuildSettings | None = None, data: object = None
+) -> Deployment:
+    """Build a TensorRT plan and look into it.
+
+    Args:
+        source: a model, float or with Q/DQ pairs, or the folder of a run, whose model for `tensorrt` is built.
+        out: where the plan goes; None for beside the model, with the suffix `.plan`.
+        settings: how to build.
+        data: samples that tell the sizes of free axes, as for `--data`; None if the settings or the model do.
+
+    Raises:
+        ModelError, RunError: the model cannot be opened, or the folder is no run.
+        DataError: the samples do not fit the model.
+        RecipeError: the settings do not fit the model or the runtime, or nothing says where the plan goes.
+        EngineError: see `build_plan`.
+    """
+    deployable = next(iter(deployables(source, target="tensorrt")))
+    model, settings = deployable.model, settings or BuildSettings()
+    if out is None and model.path is None:
+        raise RecipeError("build: this model is in no file, so nothing says where its plan goes; give `out`")
+    path = Path(out) if out is not None else Path(str(model.path)).with_suffix(".plan")
+    shapes = profile_for(model.inputs, settings.shapes, None if data is None else seen_shapes(data, model.inputs))
+    record = build_plan(model, path, replace(settings, shapes=shapes))
+    audit = None if deployable.plan is None else _audit_plan(deployable, record)
+    settings = replace(settings, runtime=record.runtime)
+    return Deployment(path, record, audit, command_lines(model.path or "MODEL.onnx", path, shapes, settings))
+
+
+def audit(source: object, *, runtime: str | None = None, settings: BuildSettings | None = None) -> tuple[Audit, ...]:
+    """Return what runtimes make of an INT8 model, or of every model of a run.
+
+    Args:
+        source: an INT8 model, or the folder of a run.
+        runtime: `onnxruntime`, `tensorrt` or `tensorrt_rtx`; None for the one each model was made for, and for
+            models of other tools ONNX Runtime.
+        settings: how to build for TensorRT; the runtime in it is not used.
+
+    Raises:
+        RecipeError: the runtime is unknown.
+        PlanError: a model is not quantized.
+        EngineError, EngineMissing: the runtime refuses the model, or is not installed.
+    """
+    if runtime is not None and runtime not in ENGINES:
+        raise RecipeError(f"runtime {runtime!r} is unknown; choose one of {', '.join(ENGINES)}")
+    found = deployables(source, target=None if runtime is None else _target_of(runtime))
+    return tuple(_audited(each, runtime, settings or BuildSettings()) for each in found)
+
+
+def deployables(source: object, *, target: str | None = None) -> tuple[Deployable, ...]:
+    """Return the models that a source holds.
+
+    Args:
+        source: a model, or the folder of a run.
+        target: of a run, only the model made for this one.
+
+    Raises:
+        ModelError: the model cannot be opened.
+        RunError: the folder is no run, or it has no model for the target.
+        PlanError: the run's plan cannot be read.
+    """
+    if not isinstance(source, str | Path) or not Path(source).is_dir():
+        model = open_model(source)
+        return (Deployable(model, plan_of(model) if is_quantized(model) else None),)
+    folder = Path(source)
+    try:
+        plans = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{folder}: this is no run (plan.json: {error}); give a folder that quantlab wrote") from error
+    wanted = [name for name in plans if target in (None, name)]
+    if not wanted:
+        raise RunError(f"{folder}: this run has no model for {target}, only for {', '.join(plans)}")
+    return tuple(
+        Deployable(open_model(folder / int8_name(name)), Plan.from_json(json.dumps(plans[name]))) for name in wanted
+    )
+
+
+def seen_shapes(data: object, inputs: Sequence[InputSpec]) -> dict[str, list[Shape]]:
+    """Return the shapes that the first samples have, by input, with a batch of 1.
+
+    Raises:
+        DataError: there are no such samples, or they do not fit the inputs.
+    """
+    batches = Batches(open_source(data, inputs), batch_size=1)
+    shapes: dict[str, list[Shape]] = {spec.name: [] for spec in inputs}
+    for batch in islice(batches, _SAMPLES_TO_LOOK_AT):
+        for name, array in batch.feeds.items():
+            shapes[name].append(array.shape)
+    return shapes
+
+
+def require_share(audits: Sequence[Audit], required: float) -> None:
+    """Check that enough of the work is done in INT8.
+
+    Args:
+        audits: of one model each.
+        required: the least share of multiply-adds, 0 to 1.
+
+    Raises:
+        EngineError: less runs on integers; the message names the node that weighs most.
+    """
+    for each in audits:
+        if each.multiply_add_share < required:
+            floats = [row for row in each.rows if not row.is_integer]
+            largest = max(floats, key=lambda row: row.multiply_adds, default=None)
+            where = f"; the largest that does not is {largest}" if largest is not None else ""
+            raise EngineError(
+                f"{each.engine}: {each.multiply_add_share:.2%} of the multiply-adds run in INT8, "
+                f"less than the {required:.2%} required{where}"
+            )
+
+
+def _target_of(runtime: str) -> str:
+    return "tensorrt" if runtime in RUNTIMES else runtime
+
+
+def _audited(deployable: Deployable, runtime: str | None, settings: BuildSettings) -> Audit:
+    model, plan = deployable.model, deployable.plan
+    if plan is None:
+        raise PlanError(f"{model.name}: it has no Q/DQ pairs, so there is nothing to audit; give an INT8 model")
+    if runtime == "onnxruntime" or (runtime is None and deployable.target != "tensorrt"):
+        return audit_onnxruntime(model, plan)
+    settings = replace(settings, runtime=installed_runtime(runtime))
+    engine = build_engines({"model": model}, settings)["model"]
+    return audit_tensorrt(model, plan, engine.layers, engine=f"{engine.runtime} {engine.version}")
+
+
+def _audit_plan(deployable: Deployable, record: PlanRecord) -> Audit | None:
+    if deployable.plan is None:
+        return None
+    usual = {name: shape.usual for name, shape in record.shapes.items()}
+    per_sample = {name: (1, *shape[1:]) if shape else shape for name, shape in usual.items()}
+    name = f"{record.runtime} {record.version}"
+    return audit_tensorrt(deployable.model, deployable.plan, record.layers, engine=name, shapes=per_sample)

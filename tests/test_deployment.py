@@ -1,0 +1,130 @@
+"""Models and runs are built and audited, each for the runtime it was made for."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from quantlab import ptq
+from quantlab.audit import Audit, AuditRow
+from quantlab.deployment import audit, build, deployables, require_share, seen_shapes
+from quantlab.engines.tensorrt import BuildSettings, parse_shapes, read_plan
+from quantlab.errors import EngineError, PlanError, RecipeError, RunError
+from quantlab.graph.save import save
+from tests.models import model_from_text, noise
+from tests.rtx import requires_rtx
+from tests.runs import UNTIMED, classifier, images
+
+RTX = BuildSettings(runtime="tensorrt_rtx", timeout_s=120)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a run for both targets."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    ptq(classifier(), images(), out=folder, targets=("onnxruntime", "tensorrt"), **UNTIMED)
+    return folder
+
+
+def test_a_run_holds_one_model_per_target_with_its_plan(run: Path) -> None:
+    found = deployables(run)
+    assert [each.target for each in found] == ["onnxruntime", "tensorrt"]
+    assert [each.target for each in deployables(run, target="tensorrt")] == ["tensorrt"]
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"this is no run \(plan\.json"):
+        deployables(tmp_path)
+
+
+def test_a_run_without_a_model_for_the_target_names_those_it_has(run: Path, tmp_path: Path) -> None:
+    plans = json.loads((run / "plan.json").read_text())
+    (tmp_path / "plan.json").write_text(json.dumps({"onnxruntime": plans["onnxruntime"]}))
+    with pytest.raises(RunError, match="no model for tensorrt, only for onnxruntime"):
+        deployables(tmp_path, target="tensorrt")
+
+
+def test_a_float_model_has_no_plan() -> None:
+    (found,) = deployables(classifier())
+    assert (found.plan, found.target) == (None, "unknown")
+
+
+def test_samples_tell_the_shapes_of_inputs() -> None:
+    model = classifier()
+    shapes = seen_shapes(images(3), model.inputs)
+    assert shapes == {"image": [(1, 3, 8, 8)] * 3}
+
+
+def test_an_onnxruntime_model_of_a_run_is_audited_with_onnxruntime(run: Path) -> None:
+    (found,) = audit(run, runtime="onnxruntime")
+    assert found.engine.startswith("onnxruntime 1.")
+    assert found.share == 1.0
+    (alone,) = audit(run / "model.onnxruntime.int8.onnx")
+    assert alone.engine == found.engine
+    products = {row.node for row in found.rows if row.multiply_adds}
+    assert {row.node for row in alone.rows if row.multiply_adds} >= products
+
+
+def test_a_float_model_cannot_be_audited() -> None:
+    with pytest.raises(PlanError, match="no Q/DQ pairs"):
+        audit(classifier())
+
+
+def test_an_unknown_runtime_lists_the_known_ones() -> None:
+    with pytest.raises(RecipeError, match="choose one of onnxruntime, tensorrt, tensorrt_rtx"):
+        audit(classifier(), runtime="abacus")
+
+
+def test_too_small_a_share_names_the_node_that_weighs_most() -> None:
+    rows = tuple(
+        AuditRow(name, "Conv", "integer", "Conv", is_integer, multiply_adds=work)
+        for name, is_integer, work in (("a", True, 60), ("b", False, 30), ("c", False, 10))
+    )
+    found = Audit("engine 1", rows, multiply_adds=100)
+    require_share([found], 0.6)
+    with pytest.raises(EngineError, match=r"60\.00% .* less than the 61\.00% required; the largest .* b \(Conv\)"):
+        require_share([found], 0.61)
+
+
+def test_a_model_in_no_file_needs_a_place_for_its_plan() -> None:
+    with pytest.raises(RecipeError, match="give `out`"):
+        build(classifier())
+
+
+@requires_rtx
+@pytest.mark.tensorrt
+def test_a_run_is_built_and_audited_beside_its_model(run: Path) -> None:
+    made = build(run, settings=RTX)
+    assert made.plan == run / "model.tensorrt.int8.plan"
+    _, record = read_plan(made.plan, model=deployables(run, target="tensorrt")[0].model)
+    assert record == made.record
+    assert made.audit is not None
+    assert made.audit.share == 1.0
+    assert list(made.command_lines) == ["tensorrt_rtx 1", "trtexec 10", "trtexec 11"]
+    plain = json.loads(json.dumps(made.to_json()))
+    assert plain["audit"]["share"] == 1.0
+    assert plain["layers"] == len(record.layers)
+    assert "multiply in INT8" in str(made)
+    (audited,) = audit(run / "model.tensorrt.int8.onnx", runtime="tensorrt_rtx")
+    assert audited.multiply_add_share == made.audit.multiply_add_share
+
+
+@requires_rtx
+@pytest.mark.tensorrt
+def test_samples_tell_the_free_axes_of_a_float_model(tmp_path: Path) -> None:
+    text = """
+    <ir_version: 10, opset_import: ["": 18]>
+    free (float[N, 2, H, 8] x, float[4, 2, 3, 3] w) => (float[N, 4, P, Q] y) { [conv] y = Conv(x, w) }
+    """
+    save(model_from_text(text, {"w": noise(4, 2, 3, 3)}), tmp_path / "free.onnx")
+    with pytest.raises(RecipeError, match="nothing tells the size of axis 2"):
+        build(tmp_path / "free.onnx", settings=RTX)
+    samples = np.zeros((3, 2, 12, 8), np.float32)
+    made = build(tmp_path / "free.onnx", settings=replace(RTX, compute_capabilities=("8.9",)), data=samples)
+    assert made.audit is None
+    assert made.record.shapes == parse_shapes(["x:1x2x12x8,8x2x12x8,32x2x12x8"])
+    assert "for compute capability 8.9" in str(made)
