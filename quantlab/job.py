@@ -91,7 +91,8 @@ def open_job(recipe: Recipe, inputs: Inputs | None = None) -> Job:
     calibration, evaluation, note = _open_data(recipe, inputs, original)
     first_batch(evaluation)  # what cannot be read is to be told before the first pass, not after it
     engine = OnnxRuntime(threads=recipe.threads, libraries=recipe.libraries)
-    model = prepare_with_shapes(original, engine, first_batch(calibration).feeds)
+    smallest = calibration.in_batches_of(original.inputs[0].fixed_batch or 1)
+    model = prepare_with_shapes(original, engine, first_batch(smallest).feeds)
     plans = {name: target_named(name).place(model, keep_float=recipe.keep_float) for name in recipe.targets}
     notes = (note, *_data_notes(calibration, evaluation), *model.notes)
     warnings = _data_warnings(recipe, calibration)
@@ -128,8 +129,8 @@ def _open_data(recipe: Recipe, inputs: Inputs, model: Model) -> tuple[Batches, B
         sentence += f" Of these at most the first {recipe.eval_samples} were evaluated on."
     if fixed is None or fixed == 1:
         return chosen.calibration, evaluation, sentence
-    sentence += f" The model's batch is fixed to {fixed}: samples that do not fill one are left out."
-    return _whole_batches(chosen.calibration, fixed), _whole_batches(evaluation, fixed), sentence
+    sentence += f" The model's batch is fixed to {fixed}: calibration samples that do not fill one are left out."
+    return _whole_batches(chosen.calibration, fixed), evaluation, sentence
 
 
 def _whole_batches(batches: Batches, batch_size: int) -> Batches:

@@ -92,12 +92,18 @@ def ptq(
         QuantlabError: one of the tree in `quantlab.errors`; every message says what to do.
     """
     named = {"model": model, "data": data, "eval_data": eval_data}
-    words = {name: value for name, value in named.items() if isinstance(value, str | Path)}
-    recipe = Recipe.of({**settings, **{name: str(value) for name, value in words.items()}})
-    given = {name: value for name, value in named.items() if name not in words}
+    recipe = Recipe.of({**settings, **{name: _in_words(value) for name, value in named.items()}})
+    given = {name: value for name, value in named.items() if not isinstance(value, str | Path)}
     with progress(OPENING, 1):
         job = open_job(recipe, Inputs(**given))
     return run_job(job, out=out, progress=progress)
+
+
+def _in_words(value: object) -> str | None:
+    """Return what a recipe calls a model or data; an object has no name to find it by again."""
+    if value is None or isinstance(value, str | Path):
+        return None if value is None else str(value)
+    return f"<{type(value).__name__} from Python>"
 
 
 def run_recipe(
