@@ -1,47 +1,48 @@
-import io
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from quantlab.files import DAMAGED_ARRAYS, replacing
+from quantlab.files import replacing
 
 
-def test_every_damage_of_an_array_file_raises_what_is_listed():
-    stream = io.BytesIO()
-    np.savez(stream, a=np.arange(6, dtype=np.float32), b=np.zeros((2, 3)))
-    content = stream.getvalue()
-    generator = np.random.default_rng(0)
-    for place in range(len(content)):
-        damaged = bytearray(content)
-        damaged[place] ^= int(generator.integers(1, 256))
-        try:
-            with np.load(io.BytesIO(bytes(damaged)), allow_pickle=False) as arrays:
-                for name in arrays.files:
-                    arrays[name]
-        except DAMAGED_ARRAYS:
-            continue
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_file_appears_only_when_its_writer_is_done(tmp_path):
+def test_a_file_appears_under_its_name_only_when_it_is_whole(tmp_path):
     path = tmp_path / "a.txt"
-    with replacing(path) as temporary:
-        temporary.write_text("new")
-        assert not path.exists()
-    assert path.read_text() == "new"
-    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
-
-
-def test_a_writer_that_fails_leaves_the_old_file_alone(tmp_path):
-    path = tmp_path / "a.txt"
-    path.write_text("old")
-    with pytest.raises(KeyboardInterrupt):
-        _write_half(path)
-    assert path.read_text() == "old"
-    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
-
-
-def _write_half(path: Path) -> None:
     with replacing(path) as temporary:
         temporary.write_text("half")
-        raise KeyboardInterrupt
+        assert not path.exists()
+        temporary.write_text("whole")
+    assert path.read_text() == "whole"
+    assert names(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt, SystemExit])
+def test_after_a_failure_the_old_file_is_there_and_nothing_else(tmp_path, kind):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def fail() -> None:
+        with replacing(path) as temporary:
+            temporary.write_text("half")
+            raise kind
+
+    with pytest.raises(kind):
+        fail()
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_a_failure_before_anything_was_written_is_passed_on(tmp_path):
+    with pytest.raises(ValueError, match="mine"), replacing(tmp_path / "a.txt"):
+        raise ValueError("mine")
+    assert names(tmp_path) == []
+
+
+def test_the_temporary_file_is_hidden_and_beside_its_target(tmp_path):
+    with replacing(tmp_path / "a.txt") as temporary:
+        temporary.touch()
+        assert temporary.parent == tmp_path
+        assert temporary.name.startswith(".")

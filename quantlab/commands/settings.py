@@ -38,7 +38,7 @@ def preprocess_settings(text: str | None) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for entry in text.split(","):
         name, equals, value = (part.strip() for part in entry.partition("="))
-        if not equals and not settings:
+        if name and not equals and not settings:
             settings["preset"] = name
         elif equals and name and value:
             settings[name] = _value(value)

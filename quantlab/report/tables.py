@@ -66,8 +66,8 @@ def layers_table(difference: LayerDiff, *, top: int) -> Table:
 
 
 def ranges_table(target: str, rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Return the range that every calibrator chose, a row per tensor of a target."""
-    calibrators = list(rows[0]["ranges"]) if rows else []
+    """Return the range that every calibrator chose, a row per tensor of a target; there is at least one."""
+    calibrators = list(rows[0]["ranges"])
     table = plain_table(["tensor", "seen", *calibrators], title=f"Ranges for {target}")
     for row in rows:
         chosen = [_bounds(*row["ranges"][name]) for name in calibrators]

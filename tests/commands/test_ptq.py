@@ -1,0 +1,140 @@
+"""`quantlab ptq` and `quantlab run`, on what people have."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from quantlab.graph.save import save
+from tests.commands import broken
+from tests.commands.conftest import Quantlab
+from tests.models import two_convs
+from tests.runs import images
+
+NET = ("--model", "net.onnx", "--data", "samples.npz")
+FAST = ("--samples", "16", "--threads", "1", "--no-latency")
+
+
+def content(said_out: str) -> dict[str, object]:
+    loaded: dict[str, object] = json.loads(said_out)
+    return loaded
+
+
+def test_without_arguments_the_bundled_network_is_quantized_into_runs(quantlab: Quantlab, workplace: Path):
+    said = quantlab("ptq", "--samples", "16", "--eval-samples", "32", "--threads", "1", "--no-latency")
+    assert (said.code, said.err) == (0, "")
+    assert "Report: runs/digits-entropy/report.json" in said.out
+    assert (workplace / "runs" / "digits-entropy" / "model.onnxruntime.int8.onnx").is_file()
+
+
+def test_the_report_on_stdout_is_the_one_in_the_folder(quantlab: Quantlab, workplace: Path):
+    said = quantlab("ptq", *NET, *FAST, "--out", "run", "--json")
+    assert said.code == 0
+    assert content(said.out) == content((workplace / "run" / "report.json").read_text())
+    assert content(said.out)["command"] == ["quantlab", "ptq", *NET, *FAST, "--out", "run", "--json"]
+
+
+def test_every_setting_reaches_the_recipe(quantlab: Quantlab):
+    typed = [
+        *("--calibrator", "percentile", "--percentile", "99.9", "--weights", "mse", "--keep-float", "Gemm"),
+        *("--keep-float", "conv1", "--target", "onnxruntime", "--target", "tensorrt", "--samples", "8"),
+        *("--eval-samples", "5", "--batch-size", "3", "--output", "scores", "--top-k", "2", "--threads", "1"),
+        *("--seed", "7", "--memory-cap-mb", "64", "--no-latency", "--preprocess", "unit,resize=8"),
+    ]
+    recipe = content(quantlab("ptq", *NET, *typed, "--json").out)["recipe"]
+    assert recipe == {
+        "model": "net.onnx",
+        "data": "samples.npz",
+        "eval_data": None,
+        "calibrator": "percentile",
+        "preprocess": {"preset": "unit", "resize": 8},
+        "calibrator_options": {"percentile": 99.9},
+        "weights": "mse",
+        "targets": ["onnxruntime", "tensorrt"],
+        "keep_float": ["Gemm", "conv1"],
+        "samples": 8,
+        "eval_samples": 5,
+        "batch_size": 3,
+        "latency_batches": [],
+        "output": "scores",
+        "top_k": 2,
+        "threads": 1,
+        "seed": 7,
+        "memory_cap_mb": 64,
+        "libraries": [],
+    }
+
+
+def test_a_recipe_is_done_again_elsewhere_with_the_same_outcome(quantlab: Quantlab, workplace: Path):
+    assert quantlab("ptq", *NET, *FAST, "--calibrator", "mse", "--out", "first").code == 0
+    said = quantlab("run", "first/recipe.toml", "--out", "second")
+    assert (said.code, said.err) == (0, "")
+    for name in ("model.onnxruntime.int8.onnx", "stats.npz", "recipe.toml", "plan.json"):
+        assert (workplace / "first" / name).read_bytes() == (workplace / "second" / name).read_bytes()
+
+
+def test_a_second_run_in_the_folder_says_that_it_reads_no_sample_again(quantlab: Quantlab):
+    assert "in the folder already" not in quantlab("ptq", *NET, *FAST, "--out", "run").out
+    said = quantlab("ptq", *NET, *FAST, "--out", "run", "--calibrator", "minmax")
+    assert "Note: The statistics of 16 samples were in the folder already and are used again." in said.out
+
+
+def test_a_run_without_labels_speaks_of_agreement_only(quantlab: Quantlab):
+    np.save("samples.npy", images())
+    said = quantlab("ptq", "--model", "net.onnx", "--data", "samples.npy", *FAST)
+    assert said.code == 0
+    assert "Without labels the accuracy is unknown" in said.out
+    assert "accuracy  " not in said.out
+
+
+def test_a_map_as_output_is_judged_position_by_position(quantlab: Quantlab, workplace: Path):
+    save(two_convs(32), workplace / "map.onnx")
+    said = quantlab("ptq", "--model", "map.onnx", "--data", "samples.npz", *FAST, "--json")
+    rows = json.loads(said.out)["evaluation"]["rows"]
+    assert rows[1]["agreement"]["unit"] == "position"
+
+
+def test_two_inputs_come_from_the_arrays_of_their_names(quantlab: Quantlab, workplace: Path):
+    save(broken.two_inputs(), workplace / "two.onnx")
+    np.savez("two.npz", image=images(), meta=np.ones((24, 4), np.float32), more=np.ones(3))
+    said = quantlab("ptq", "--model", "two.onnx", "--data", "two.npz", *FAST)
+    assert (said.code, said.err) == (0, "")
+    assert "left out: more" in said.out
+
+
+def test_a_fixed_batch_is_timed_at_its_own_size(quantlab: Quantlab, workplace: Path):
+    save(broken.fixed_batch(), workplace / "four.onnx")
+    arguments = ("--model", "four.onnx", "--data", "samples.npz", "--samples", "9", "--threads", "1")
+    said = quantlab("ptq", *arguments, "--latency-batch", "1", "--json")
+    latencies = [row["latencies"] for row in json.loads(said.out)["evaluation"]["rows"]]
+    assert [[timed["batch_size"] for timed in each] for each in latencies] == [[4], [4]]
+
+
+@pytest.mark.parametrize("name", ["batches", "pairs"])
+def test_samples_come_from_a_function_of_a_python_file(quantlab: Quantlab, workplace: Path, name: str):
+    (workplace / "mine.py").write_text(
+        "import numpy as np\n"
+        "def batches():\n"
+        "    for seed in range(4):\n"
+        "        yield {'image': np.random.default_rng(seed).normal(size=(6, 3, 8, 8)).astype(np.float32)}\n"
+        "def pairs():\n"
+        "    return [(batch['image'], np.arange(6)) for batch in batches()]\n"
+    )
+    said = quantlab("ptq", "--model", "net.onnx", "--data", f"mine.py:{name}", *FAST, "--json")
+    assert json.loads(said.out)["samples"]["labelled"] == (8 if name == "pairs" else 0)
+
+
+def test_one_class_of_images_is_evaluated_and_warned_of(quantlab: Quantlab, workplace: Path):
+    broken.write_data(workplace)
+    said = quantlab("ptq", "--model", "net.onnx", "--data", "one_class", *FAST, "--samples", "2")
+    assert said.code == 0
+    assert "WARNING: " in said.out
+    assert "no preprocessing was declared" in said.out
+
+
+def test_nothing_quantized_is_said_and_not_praised(quantlab: Quantlab):
+    said = quantlab("ptq", *NET, *FAST, "--keep-float", "*")
+    assert said.code == 0
+    assert said.out.startswith("onnxruntime: Nothing is quantized")
+    assert "WARNING: target onnxruntime: nothing is quantized" in said.out

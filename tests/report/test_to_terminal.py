@@ -1,0 +1,78 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import quantlab
+from quantlab.report.report import Report
+from quantlab.report.tables import SIMULATED
+from quantlab.report.to_terminal import to_text
+from tests.runs import UNTIMED, classifier, images, labels
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    settings = {**UNTIMED, "targets": ("onnxruntime", "tensorrt"), "keep_float": ("linear",)}
+    return quantlab.ptq(classifier(), (images(), labels()), **settings).report
+
+
+def changed(report: Report, **sections: Any) -> str:
+    return to_text(Report({**report.content, **sections}))
+
+
+def test_a_report_begins_with_the_verdict_and_fits_100_columns(report):
+    text = to_text(report, folder=Path("runs/net"))
+    assert text.startswith("onnxruntime: ")
+    assert all(len(line) <= 100 for line in text.splitlines())
+
+
+def test_it_says_how_much_runs_in_integers_and_why_the_rest_does_not(report):
+    text = to_text(report)
+    planned = len(report.content["targets"]["onnxruntime"]["integer_nodes"])
+    assert f"onnxruntime: {planned} nodes planned in integers" in text
+    assert "all of them run so on onnxruntime" in text
+    assert "1 node float: Kept float on request (linear)." in text
+    assert "tensorrt: " in text
+    assert "was not measured here" in " ".join(text.split())
+
+
+def test_equal_reasons_are_told_once_and_rare_ones_counted(report):
+    reasons = ["a", "a", "b", "c", "d", "e"]
+    floats = [{"node": f"n{number}", "reason": f"Reason {reason}."} for number, reason in enumerate(reasons)]
+    target = {**report.content["targets"]["onnxruntime"], "float_nodes": floats}
+    text = changed(report, targets={"onnxruntime": target})
+    assert "  2 nodes float: Reason a.\n  1 node float: Reason b.\n  1 node float: Reason c.\n" in text
+    assert "  2 nodes float for other reasons; the report tells all." in text
+
+
+def test_a_node_that_did_not_run_as_planned_is_named(report):
+    target = dict(report.content["targets"]["onnxruntime"])
+    row = {**target["audit"]["rows"][0], "is_integer": False, "planned": "integer", "reason": "It reads x as float."}
+    target["audit"] = {**target["audit"], "share": 0.5, "rows": [row]}
+    text = changed(report, targets={"onnxruntime": target})
+    assert f"  Not as planned: {row['node']} (Conv): It reads x as float." in text
+    assert "50% of them run so" in text
+
+
+def test_what_is_simulated_is_marked_and_explained(report):
+    assert "tensorrt*" in to_text(report)
+    assert SIMULATED.split(";", maxsplit=1)[0] in " ".join(to_text(report).split())
+    rows = [row for row in report.content["evaluation"]["rows"] if not row["is_simulated"]]
+    assert "*" not in changed(report, evaluation={**report.content["evaluation"], "rows": rows})
+
+
+def test_warnings_stand_out_and_many_notes_are_cut(report):
+    text = changed(report, warnings=["mind this"], notes=[f"note {number}" for number in range(11)])
+    assert "WARNING: mind this\n" in text
+    assert "Note: note 7\nNote: 3 more notes are in the report.\n" in text
+
+
+def test_the_files_end_it_and_are_never_broken(report):
+    folder = Path("runs") / ("a-rather-long-name" * 6)
+    files = {"model.onnxruntime.int8.onnx": {"size_bytes": 1, "sha256": "0" * 64}}
+    text = to_text(Report({**report.content, "files": files}), folder=folder)
+    assert f"INT8 model: {folder}/model.onnxruntime.int8.onnx\nReport: {folder}/report.json\n" in text
+
+
+def test_without_a_folder_no_file_is_named(report):
+    assert "report.json" not in to_text(report)
