@@ -152,6 +152,9 @@ def qat(
     """
     folder = out or default_folder(model, "qat")
     with reporting_errors(debug=debug, folder=folder):
+        from quantlab.engines.torch_device import import_torch
+
+        import_torch()  # before all else: without it nothing below can be imported
         from quantlab.qat.hooks import Hooks
         from quantlab.qat.opening import TrainingInputs
         from quantlab.qat.run import Place, train_recipe

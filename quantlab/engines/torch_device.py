@@ -26,7 +26,8 @@ def import_torch() -> Any:  # noqa: ANN401 - a module
         import torch
     except ModuleNotFoundError as error:
         raise EngineMissing(
-            "engine 'torch' needs the package 'torch', which is not installed: pip install 'quantlab[torch]'"
+            "running models in torch and training them need the package 'torch', which is not installed: "
+            "pip install 'quantlab[torch]'"
         ) from error
     return torch
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from quantlab.engines.torch_device import import_torch
 from quantlab.qat.settings import QatSettings as QatSettings
 
 if TYPE_CHECKING:
@@ -54,5 +55,6 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     if name in _HOMES:
+        import_torch()
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'quantlab.qat' has no attribute {name!r}")

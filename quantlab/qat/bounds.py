@@ -6,8 +6,12 @@ a bias that becomes int32:       |b| / (s_x · s_w) ≤ 2^30, else s_w is raised
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import onnx_ir as ir
+import torch
+from torch import Tensor
 
 from quantlab.calibrate import WeightFloors
 from quantlab.graph.model import Model
@@ -22,18 +26,38 @@ def fixed_scales(start: Start) -> frozenset[str]:
     return frozenset(scale for scale, point, _ in _scaled_points(start) if point.fixed_range is not None)
 
 
-def largest_scales(start: Start) -> dict[str, float]:
-    """Return the largest value, in float32, that a scale may have, by name, where a plan limits the range.
+class ScaleBounds:
+    """What a plan asks of scales while they learn.
 
-    A scale that calibration left above it by rounding may stay where it is.
+    A scale that calibration left above its limit by rounding may stay where it is.
     """
-    largest: dict[str, float] = {}
-    for scale, point, pair in _scaled_points(start):
-        bound = _largest_scale(point, pair)
-        if bound is not None:
-            bound = max(bound, float(pair.encoding.scale.max()))
-            largest[scale] = min(bound, largest.get(scale, bound))
-    return largest
+
+    def __init__(self, start: Start) -> None:
+        self._largest: dict[str, float] = {}
+        self._floors: dict[str, tuple[str, float]] = {}
+        names = {point.tensor: scale for scale, point, _ in _scaled_points(start)}
+        for scale, point, pair in _scaled_points(start):
+            bound = _largest_scale(point, pair)
+            if bound is not None:
+                bound = max(bound, float(pair.encoding.scale.max()))
+                self._largest[scale] = min(bound, self._largest.get(scale, bound))
+            if point.scale_floor is not None:
+                tensor, share = point.scale_floor
+                self._floors[scale] = (names[start.plan.by_tensor[tensor].shared_with or tensor], share)
+
+    @torch.no_grad()
+    def hold(self, scales: Mapping[str, Tensor]) -> None:
+        """Move scales that are out of their bounds to the nearest value that is allowed.
+
+        Args:
+            scales: by the name of their initializer; changed in place.
+        """
+        for name, largest in self._largest.items():
+            if name in scales:
+                scales[name].clamp_max_(largest)
+        for name, (other, share) in self._floors.items():
+            if name in scales and other in scales:
+                torch.maximum(scales[name], scales[other].detach() * share, out=scales[name])
 
 
 def fit_biases(model: Model, plan: Plan) -> Model:

@@ -16,7 +16,7 @@ from quantlab.graph.model import Model
 from quantlab.opening import open_model
 from quantlab.pipeline import Run
 from quantlab.plan import Plan
-from quantlab.qat.bounds import fit_biases
+from quantlab.qat.bounds import ScaleBounds, fit_biases
 from quantlab.qat.start import PLAN_KEY, Start, start_from_model, start_from_run
 from quantlab.qdq import bake
 from quantlab.torchgraph.module import GraphModule
@@ -42,11 +42,17 @@ class QuantizedModule(GraphModule):
         """
         super().__init__(start.model, learn_scales=learn_scales)
         self.start = start
+        self._bounds = ScaleBounds(start)
 
     @property
     def plan(self) -> Plan:
         """Where the model is quantized."""
         return self.start.plan
+
+    def keep_scales_positive(self) -> None:
+        """Move scales that a step made too small, or that the plan's runtime would refuse, to the nearest allowed."""
+        super().keep_scales_positive()
+        self._bounds.hold({name: scale.data for name, scale in self.scales.items()})
 
     def qdq_model(self) -> Model:
         """Return the Q/DQ model with the parameters as they are now: weights and biases float, plan in the metadata.

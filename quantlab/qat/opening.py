@@ -106,7 +106,7 @@ def open_training(
     if is_quantized(model):
         if folder:
             folder.begin()
-        opened = _from_quantized(model, recipe, inputs, settings)
+        opened = _from_quantized(model, recipe, inputs, settings, progress)
     else:
         opened = _from_float(model, recipe, inputs, settings, folder, progress)
     overlap = _overlap_warning(opened.samples, opened.job.evaluation)
@@ -136,19 +136,34 @@ def _from_float(
     return Opened(job, target, start, before, "ptq", collected.statistics, samples, notes)
 
 
-def _from_quantized(model: Model, recipe: Recipe, inputs: TrainingInputs, settings: QatSettings) -> Opened:
+def _from_quantized(
+    model: Model, recipe: Recipe, inputs: TrainingInputs, settings: QatSettings, progress: Progress
+) -> Opened:
     start = start_from_model(model)
     reference = without_pairs(start) if inputs.reference is None else open_model(inputs.reference)
-    if {spec.name for spec in reference.inputs} != {spec.name for spec in model.inputs}:
-        names = ", ".join(spec.name for spec in reference.inputs)
-        raise ModelError(f"{model.name}: its inputs are not those of {reference.name} ({names}); give its float model")
-    job = open_job(recipe, Inputs(reference, inputs.data, inputs.eval_data))
+    _check_alike(model, reference)
+    with progress(OPENING, 1):
+        job = open_job(recipe, Inputs(reference, inputs.data, inputs.eval_data))
+    _, _, evaluated = job.notes[0].partition("; ")
+    job = replace(job, notes=(f"{model.name} was quantized already; {evaluated}", *job.notes[1:]))
     target = model.ir_model.metadata_props.get(TARGET_KEY, UNKNOWN_TARGET)
     _, encodings = read(start.model)
     before = Quantized(start.plan, encodings, model, None)
     samples = _training_batches(job, inputs, settings)
-    note = f"{model.name} was quantized already: nothing was calibrated."
-    return Opened(job, target, start, before, "start", Statistics({}, 0), samples, (note,))
+    return Opened(job, target, start, before, "start", Statistics({}, 0), samples)
+
+
+def _check_alike(model: Model, reference: Model) -> None:
+    """Check that a Q/DQ model and its float model have inputs and outputs of the same names."""
+    for what, ours, theirs in (
+        ("inputs", [spec.name for spec in model.inputs], [spec.name for spec in reference.inputs]),
+        ("outputs", model.outputs, reference.outputs),
+    ):
+        if set(ours) != set(theirs):
+            raise ModelError(
+                f"{model.name}: its {what} ({', '.join(ours)}) are not those of {reference.name} "
+                f"({', '.join(theirs)}); give the float model that it was made from"
+            )
 
 
 def _training_batches(job: Job, inputs: TrainingInputs, settings: QatSettings) -> Batches:

@@ -4,8 +4,7 @@
     scale s           s = s₀ · exp(r),   ∂L/∂r = s · ∂L/∂s,   rate of r = scale_rate
 
 So one rate suits tensors of any magnitude, a scale stays positive, and r = 0 gives back the calibrated s₀ bit for bit.
-A scale whose range is known without data does not learn, and one whose range a plan limits (the rounding stands for a
-Clip) is held within the limits.
+A scale whose range is known without data does not learn, and all are held where the plan's runtime takes them.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from quantlab.qat.bounds import fixed_scales, largest_scales
+from quantlab.qat.bounds import fixed_scales
 from quantlab.qat.module import QuantizedModule
 from quantlab.qat.schedule import rate_factor
 from quantlab.qat.settings import QatSettings
@@ -40,7 +39,6 @@ class Optimizer:
         """
         self._module = module
         self._settings = settings
-        self._largest = largest_scales(module.start)
         fixed = fixed_scales(module.start)
         self._scales = {name: scale for name, scale in module.scales.items() if name not in fixed}
         self._starts = {name: scale.detach().clone() for name, scale in self._scales.items()}
@@ -106,11 +104,14 @@ class Optimizer:
 
     @torch.no_grad()
     def _write_scales(self) -> None:
-        for name, scale in self._scales.items():
-            scale.copy_(self._starts[name] * self._ratios[name].exp())
-            if name in self._largest:
-                scale.clamp_max_(self._largest[name])
-                self._ratios[name].copy_((scale / self._starts[name]).log())
+        written = {name: self._starts[name] * ratio.exp() for name, ratio in self._ratios.items()}
+        for name, value in written.items():
+            self._scales[name].copy_(value)
+        self._module.keep_scales_positive()
+        for name, value in written.items():
+            # What the bounds moved goes on from there.
+            ratio, scale = self._ratios[name], self._scales[name]
+            ratio.copy_(torch.where(scale == value, ratio, (scale / self._starts[name]).log()))
 
 
 def _inner(groups: list[dict[str, Any]], settings: QatSettings) -> torch.optim.Optimizer:

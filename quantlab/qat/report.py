@@ -121,9 +121,11 @@ def training_warnings(trained: Trained) -> tuple[str, ...]:
     if drop is not None and drop.points > 0:
         low, high = drop.interval
         warnings.append(
-            f"On the evaluation samples the trained model is worse than the {stage} model: {drop.points:+.2f} points "
+            f"On the evaluation samples the trained model is worse than the {stage} model: {drop.points:.2f} points "
             f"lost [{low:+.2f}, {high:+.2f}]. The {stage} model is beside it."
         )
+    if drop is None:
+        warnings += _agreement_warnings(trained)
     share = trained.parity.share
     if share is not None and share < _LOWEST_PARITY:
         warnings.append(f"What is deployed is not quite what was trained. {trained.parity}.")
@@ -135,6 +137,16 @@ def _samples_note(samples: TrainingSamples) -> str:
         f"Trained on {samples.trained_size} of {samples.size} samples of {samples.name}; the other "
         f"{samples.held_out_size} chose the epoch."
     )
+
+
+def _agreement_warnings(trained: Trained) -> list[str]:
+    """Say whether, without labels, fewer answers are those of the float model than before the training."""
+    stage, target = trained.opened.stage, trained.opened.target
+    before, after = (trained.evaluation.row(f"{target} {name}").agreement for name in (stage, "qat"))
+    if before is None or after is None or after.share >= before.share:
+        return []
+    answers = f"{after.share:.2%} of its answers are the float model's, {before.share:.2%} before"
+    return [f"On the evaluation samples the trained model is worse: {answers}. The {stage} model is beside it."]
 
 
 def _section(trained: Trained, before: Encodings) -> dict[str, Any]:

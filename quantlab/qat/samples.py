@@ -92,12 +92,16 @@ class TrainingSamples:
         return self._how.batch_size if self._how.has_fixed_batch else None
 
     def held_out(self) -> list[Batch]:
-        """Return the held-out samples, in the source's order; they stay in memory."""
+        """Return the held-out samples, in the source's order; they stay in memory, and so do the others if they fit."""
         if self._held_out is None:
-            portion = _Portion()
+            held_out, rest = _Portion(), _Portion()
             for batch in self._batches:
-                portion.add(batch, self._flags(batch))
-            self._held_out = list(portion.batches(np.arange(portion.size), self._how.batch_size))
+                flags = self._flags(batch)
+                held_out.add(batch, flags)
+                if rest.byte_count <= self._how.cache_bytes:
+                    rest.add(batch, ~flags)
+            self._whole = rest if rest.byte_count <= self._how.cache_bytes else None
+            self._held_out = list(held_out.batches(np.arange(held_out.size), self._how.batch_size))
         return self._held_out
 
     def epoch(self, number: int) -> Iterator[Batch]:
@@ -109,17 +113,16 @@ class TrainingSamples:
                     yield batch
 
     def _portions(self) -> Iterator[_Portion]:
+        self.held_out()
         if self._whole is not None:
             yield self._whole
             return
-        portion, count = _Portion(), 0
+        portion = _Portion()
         for batch in self._batches:
             portion.add(batch, ~self._flags(batch))
             if portion.byte_count > self._how.cache_bytes:
                 yield portion
-                portion, count = _Portion(), count + 1
-        if count == 0:
-            self._whole = portion
+                portion = _Portion()
         if portion.size:
             yield portion
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -55,6 +58,11 @@ def augment():
         return feeds
     return stop
 """
+
+
+KILLING_FILE = STOPPING_FILE.replace("len(batches) > 5", "len(batches) > 10").replace(
+    "raise KeyboardInterrupt", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+)
 
 
 class Said(NamedTuple):
@@ -124,6 +132,22 @@ def test_a_mistake_is_one_line_and_an_exit_code(run: Callable[..., Said], folder
     (line,) = said.err.splitlines()
     assert line.startswith("quantlab: error:")
     assert message in line
+
+
+@pytest.mark.slow
+def test_a_run_that_was_killed_resumes_to_the_same_bits(run: Callable[..., Said], folder: Path):
+    """As SIGKILL leaves it: the process dies in the third epoch without a word."""
+    (folder / "kill.py").write_text(KILLING_FILE)
+    words = ("--epochs", "3", "--learn-scales", "--augment", f"{folder}/kill.py:augment")
+    files = ("--model", folder / "net.onnx", "--data", folder / "calib.npz", "--train-data", folder / "train.npz")
+    command = [sys.executable, "-m", "quantlab", "qat", *map(str, files), "--out", str(folder / "out"), *QUICK, *words]
+    killed = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    (folder / "stopped").touch()
+    assert run(*words, "--resume").code == 0
+    assert run(*words, "--out", str(folder / "whole")).code == 0
+    names = ("model.onnxruntime.int8.onnx", "model.onnxruntime.qdq.onnx")
+    assert all((folder / "out" / name).read_bytes() == (folder / "whole" / name).read_bytes() for name in names)
 
 
 def test_after_ctrl_c_the_same_command_with_resume_goes_on(run: Callable[..., Said], folder: Path):

@@ -108,6 +108,19 @@ def test_a_range_stays_within_its_limits(start: Start):
     assert scale * 255 == pytest.approx(highest, rel=1e-6)
 
 
+def test_a_scale_stays_above_its_share_of_another(start: Start):
+    ratio = float(start.model.constant("hidden2_scale") / start.model.constant("hidden1_scale"))
+    floored = with_point(start, "hidden2", scale_floor=("hidden1", ratio * 0.99))
+    module = QuantizedModule(floored, learn_scales=True)
+    optimizer = Optimizer(module, plain(scale_rate=0.1))
+    for _ in range(3):
+        module.zero_grad()
+        module.scales["hidden2_scale"].grad = torch.tensor(1.0)  # shrink
+        optimizer.step(FULL_RATE)
+    before, after = (module.scales[f"{name}_scale"].detach() for name in ("hidden1", "hidden2"))
+    assert float(after / before) == pytest.approx(ratio * 0.99, rel=1e-6)
+
+
 def test_decay_pulls_at_kernels_and_matrices_only(start: Start):
     module, undecayed = QuantizedModule(start), QuantizedModule(start)
     stepped(module, plain(weight_decay=10.0))

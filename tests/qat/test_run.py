@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import quantlab
 from quantlab.data.arrays import array_source
 from quantlab.data.batch import Batches
 from quantlab.engines.onnxruntime import OnnxRuntime
-from quantlab.errors import DataError, ModelError, RecipeError, RunError
+from quantlab.errors import DataError, EngineMissing, ModelError, RecipeError, RunError
 from quantlab.graph.load import load
 from quantlab.graph.save import save, to_bytes
 from quantlab.qat import EpochRecord, Hooks, QatRun, QatSettings, finish, prepare, train
@@ -101,6 +102,15 @@ def test_where_no_epoch_is_better_the_start_is_returned_and_it_is_said():
     np.testing.assert_array_equal(before, after)
 
 
+@pytest.mark.parametrize("has_labels", [True, False])
+def test_a_model_that_training_made_worse_is_not_returned_in_silence(has_labels, monkeypatch):
+    # Held-out samples that always praise the last epoch: the evaluation samples must tell.
+    monkeypatch.setattr("quantlab.qat.history.Score.is_better_than", lambda score, other: True)
+    images, labels = digits("evaluation")
+    run = quick(learning_rate=1.0, eval_data=(images, labels) if has_labels else images)
+    assert any("the trained model is worse" in warning for warning in run.report.warnings)
+
+
 def test_evaluation_samples_that_were_trained_on_are_told():
     both = digits("calibration")
     run = quick(data=(both[0][:100], both[1][:100]), eval_data=None, train_data=None)
@@ -154,7 +164,7 @@ def test_a_reference_with_other_inputs_is_refused(hard_run: QatRun, tmp_path: Pa
     other = hard_run.model.clone()
     other.graph.inputs[0].name = "picture"
     save(other, tmp_path / "other.onnx")
-    with pytest.raises(ModelError, match=r"its inputs are not those of other.onnx \(picture\)"):
+    with pytest.raises(ModelError, match=r"inputs \(image\) are not those of other.onnx \(picture\)"):
         quick(hard_run.qdq_model, reference=tmp_path / "other.onnx")
 
 
@@ -211,6 +221,12 @@ def test_the_digits_are_trained_on_their_own_part():
     recipe = Recipe(threads=1, samples=8, eval_samples=8, calibrator="minmax")
     opened = open_training(recipe, QatSettings(), TrainingInputs(), folder=None, progress=silent)
     assert (opened.samples.name, opened.samples.size) == ("digits (train)", 773)
+
+
+def test_without_torch_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(EngineMissing, match=r"pip install 'quantlab\[torch\]'"):
+        _ = quantlab.qat.train
 
 
 @pytest.mark.slow
