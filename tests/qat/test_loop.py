@@ -30,7 +30,8 @@ EVERYTHING: dict[str, Any] = {"epochs": 4, "learn_scales": True, "ema_decay": 0.
 def noisy(feeds: Mapping[str, Tensor], generator: Generator) -> dict[str, Tensor]:
     """Draw from the generator and from torch's own random numbers."""
     noise = {name: torch.randn(feed.shape, generator=generator) for name, feed in feeds.items()}
-    return {name: feed + 0.05 * noise[name] + 0.05 * torch.randn(feed.shape) for name, feed in feeds.items()}
+    further = {name: noise[name] + torch.randn(feed.shape) for name, feed in feeds.items()}
+    return {name: feed + 0.05 * further[name].to(feed.device) for name, feed in feeds.items()}
 
 
 def training_of(
