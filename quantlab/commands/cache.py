@@ -16,10 +16,12 @@ from quantlab.errors import RunError
 if TYPE_CHECKING:
     from quantlab.graph.model import Model
     from quantlab.interop.import_cache import CacheImport
+    from quantlab.interop.pytorch_quantization import AmaxImport
 
 _IMPORT_EPILOG = """\b
 Examples:
   quantlab cache import calibration.cache --model net.onnx --out runs/net-cache
+  quantlab cache import calibrated.pth --model net.onnx
 """
 _EXPORT_EPILOG = """\b
 Examples:
@@ -27,9 +29,13 @@ Examples:
   quantlab cache export net.int8.onnx calibration.cache --algorithm minmax
 """
 
+# What torch.save writes begins as a zip archive or, before torch 1.6, as a pickle. Names do not tell: both kinds of
+# file are called *.bin.
+_CHECKPOINTS = (b"PK", b"\x80")
+
 app = typer.Typer(no_args_is_help=True, help="Read and write TensorRT calibration caches.", rich_markup_mode=None)
 
-Cache = Annotated[Path, typer.Argument(help="A calibration cache that TensorRT wrote.")]
+Cache = Annotated[Path, typer.Argument(help="A calibration cache of TensorRT, or a .pth of pytorch-quantization.")]
 FloatModel = Annotated[str, typer.Option("--model", help="The float .onnx file that was calibrated.")]
 Target = Annotated[str, typer.Option(help="The runtime to quantize for.")]
 Out = Annotated[Path | None, typer.Option(help="Folder to write; default: runs/MODEL-cache.")]
@@ -51,13 +57,9 @@ def import_(
 ) -> None:
     """Quantize a float model with the scales of a cache: no data, no GPU, and TensorRT 11 reads the result."""
     with reporting_errors(debug=debug):
-        from quantlab.interop.calibration_cache import read_cache
-        from quantlab.interop.import_cache import import_cache
-        from quantlab.opening import open_float_model
         from quantlab.run_folder import RunFolder
 
-        read = read_cache(cache)
-        imported = import_cache(read, open_float_model(model), target=target, keep_float=tuple(keep_float or ()))
+        imported = _imported(cache, model, target, tuple(keep_float or ()))
         folder = RunFolder(out or default_folder(model, "cache"))
         folder.begin()
         folder.write_plans({target: imported.migration.plan})
@@ -94,6 +96,18 @@ def export(
         print_result(report, lambda: f"{exported}\n{cache}", as_json=json)
 
 
+def _imported(cache: Path, model: str, target: str, keep_float: tuple[str, ...]) -> CacheImport | AmaxImport:
+    from quantlab.interop.amax_table import read_amax
+    from quantlab.interop.calibration_cache import read_cache
+    from quantlab.interop.import_cache import import_cache
+    from quantlab.interop.pytorch_quantization import import_amax
+    from quantlab.opening import open_float_model
+
+    if cache.is_file() and cache.read_bytes()[:2].startswith(_CHECKPOINTS):
+        return import_amax(read_amax(cache), open_float_model(model), target=target, keep_float=keep_float)
+    return import_cache(read_cache(cache), open_float_model(model), target=target, keep_float=keep_float)
+
+
 def _quantized_model(source: Path) -> Model:
     """Return a run's model for TensorRT, else one of its others; or the model that is named itself."""
     from quantlab.opening import open_model
@@ -106,10 +120,9 @@ def _quantized_model(source: Path) -> Model:
     return open_model(str(models[0]))
 
 
-def _to_json(imported: CacheImport, path: Path) -> dict[str, object]:
+def _to_json(imported: CacheImport | AmaxImport, path: Path) -> dict[str, object]:
     return {
         "model": str(path),
-        "header": imported.cache.header,
         "used": imported.used,
         "unknown": imported.unknown,
         "unusable": imported.unusable,

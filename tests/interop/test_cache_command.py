@@ -72,6 +72,18 @@ def test_the_report_says_what_was_not_found(run: Path, tmp_path: Path):
     assert report == json.loads((tmp_path / "back" / "import.json").read_text())
 
 
+@pytest.mark.torch
+def test_a_checkpoint_of_pytorch_quantization_is_imported_too(run: Path, tmp_path: Path):
+    torch = pytest.importorskip("torch", reason="needs the torch extra")
+    weight = torch.from_numpy(load(run / "model.fp32.onnx").constant("w1").copy())
+    state = {"stem._input_quantizer._amax": torch.tensor(2.54), "stem.weight": weight}
+    torch.save(state, tmp_path / "calibrated.pth")
+    arguments = ["--model", run / "model.fp32.onnx", "--out", tmp_path / "back", "--json"]
+    code, output = quantlab("cache", "import", tmp_path / "calibrated.pth", *arguments)
+    report = json.loads(output)
+    assert (code, report["used"], report["missing"]) == (0, ["image"], ["hidden"])
+
+
 @pytest.mark.parametrize("command", ["import", "export"])
 def test_what_is_wrong_is_said_in_one_line(command: str, tmp_path: Path):
     save(two_convs(16), tmp_path / "float.onnx")
