@@ -146,6 +146,18 @@ def test_nan_and_infinity_name_tensor_batch_and_place(kernel: Kernel, bad: float
     assert counter.statistics().same_as(before)
 
 
+def test_a_large_array_is_counted_in_parts_or_not_at_all(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(0).standard_normal(1000).astype(np.float32) * np.geomspace(1e-9, 1e9, 1000)
+    expected = statistics_of(values)
+    monkeypatch.setattr("quantlab.stats.count._PART", 64)
+    counter = TensorCounter(kernel=kernel)
+    counter.add(values)
+    assert counter.statistics().same_as(expected)
+    with pytest.raises(CalibrationError, match=r"1 of 501 values .* index \[500\]"):
+        counter.add(np.append(values[500:] * 1e3, np.nan))
+    assert counter.statistics().same_as(expected)
+
+
 def test_a_float64_beyond_float32_is_refused() -> None:
     with pytest.raises(CalibrationError, match=r"not finite in float32.*1e\+39"):
         statistics_of(np.array([1e39]))
