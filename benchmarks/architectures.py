@@ -126,39 +126,36 @@ def _config(name: str, **settings: Any) -> Any:  # noqa: ANN401 - each architect
     return getattr(transformers, name)(num_labels=CLASSES, attn_implementation="eager", **settings)
 
 
-def _resnet50() -> torch.nn.Module:
-    from transformers import ResNetForImageClassification
+def _network(name: str, config: Any) -> torch.nn.Module:  # noqa: ANN401 - each architecture has its own
+    import transformers
 
-    return ResNetForImageClassification(_config("ResNetConfig"))
+    network: torch.nn.Module = getattr(transformers, name)(config)
+    return network
+
+
+def _resnet50() -> torch.nn.Module:
+    return _network("ResNetForImageClassification", _config("ResNetConfig"))
 
 
 def _mobilenet_v2() -> torch.nn.Module:
-    from transformers import MobileNetV2ForImageClassification
-
-    return MobileNetV2ForImageClassification(_config("MobileNetV2Config"))
+    return _network("MobileNetV2ForImageClassification", _config("MobileNetV2Config"))
 
 
 def _efficientnet_b0() -> torch.nn.Module:
-    from transformers import EfficientNetForImageClassification
-
     # The defaults of transformers are those of B7.
     settings = {"width_coefficient": 1.0, "depth_coefficient": 1.0, "image_size": 224}
     settings |= {"hidden_dim": 1280, "dropout_rate": 0.2}
-    return EfficientNetForImageClassification(_config("EfficientNetConfig", **settings))
+    return _network("EfficientNetForImageClassification", _config("EfficientNetConfig", **settings))
 
 
 def _vit_b() -> torch.nn.Module:
-    from transformers import ViTForImageClassification
-
-    return ViTForImageClassification(_config("ViTConfig"))
+    return _network("ViTForImageClassification", _config("ViTConfig"))
 
 
 def _segformer_b0() -> torch.nn.Module:
-    from transformers import SegformerForSemanticSegmentation
-
     config = _config("SegformerConfig", image_size=512)
     config.num_labels = 150  # as trained on ADE20K
-    return SegformerForSemanticSegmentation(config)
+    return _network("SegformerForSemanticSegmentation", config)
 
 
 ARCHITECTURES: Mapping[str, Architecture] = {
