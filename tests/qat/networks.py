@@ -61,12 +61,29 @@ def solved_network(spread: float = 1.0) -> Model:
         spread: the outputs of the first convolution are scaled by 1 to `spread`, channel by channel, and the inputs
             of the second down again: the function stays the same, but one scale for all channels no longer fits.
     """
-    weights = dict(_weights())
-    factors = np.random.default_rng(7).permutation(np.geomspace(1, spread, FIRST)).astype(np.float32)
-    weights["w1"] = weights["w1"] * factors[:, None, None, None]
-    weights["b1"] = weights["b1"] * factors
-    weights["w2"] = weights["w2"] / factors[:, None, None]
-    return model_from_text(TEXT, weights)
+    return with_channels_apart(model_from_text(TEXT, _weights()), "conv1", "conv2", spread)
+
+
+def with_channels_apart(model: Model, first: str, second: str, spread: float) -> Model:
+    """Return a model with the outputs of one convolution scaled, and the inputs of the next scaled back.
+
+    Args:
+        model: left as it is; nothing but a Relu is between the two.
+        first: the name of the convolution before.
+        second: and of the one after.
+        spread: the channels are scaled by 1 to this.
+    """
+    clone = model.clone()
+    nodes = clone.nodes_by_name()
+    weight, bias, reader = nodes[first].inputs[1], nodes[first].inputs[2], nodes[second].inputs[1]
+    assert weight is not None
+    channels = model.constant(weight.name or "").shape[0]
+    factors = np.random.default_rng(7).permutation(np.geomspace(1, spread, channels)).astype(np.float32)
+    shaped = ((weight, factors[:, None, None, None]), (bias, factors), (reader, 1 / factors[:, None, None]))
+    for value, factor in shaped:
+        assert value is not None
+        value.const_value = ir.tensor(np.asarray(model.constant(value.name or "") * factor), name=value.name)
+    return clone
 
 
 @cache

@@ -17,11 +17,13 @@ from quantlab.data.batch import Batches
 from quantlab.engines.onnxruntime import OnnxRuntime
 from quantlab.errors import DataError, EngineMissing, ModelError, RecipeError, RunError
 from quantlab.graph.load import load
+from quantlab.graph.prepare import prepare as graph_prepare
 from quantlab.graph.save import save, to_bytes
 from quantlab.qat import EpochRecord, Hooks, QatRun, QatSettings, finish, prepare, train
 from quantlab.qat.parity import parity_of
 from quantlab.recipe import Recipe
-from tests.qat.networks import augmented, digits, integers_of, solved_network
+from quantlab.zoo import digits_model_path
+from tests.qat.networks import augmented, digits, integers_of, solved_network, with_channels_apart
 
 FAST: dict[str, Any] = {"threads": 1, "samples": 128, "latency_batches": ()}
 
@@ -227,6 +229,16 @@ def test_without_torch_the_message_says_what_to_install(monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(EngineMissing, match=r"pip install 'quantlab\[torch\]'"):
         _ = quantlab.qat.train
+
+
+@pytest.mark.slow
+def test_training_recovers_the_digits_network_with_channels_apart():
+    # Two convolutions of the first residual block.
+    model = with_channels_apart(graph_prepare(load(digits_model_path())), "node_conv2d_1", "node_conv2d_2", 1000.0)
+    run = train(model, settings=QatSettings(device="cpu", learn_scales=True), threads=2, latency_batches=())
+    in_float, after_ptq, after_qat = accuracies(run)
+    assert 5 <= in_float - after_ptq <= 30
+    assert after_qat - after_ptq >= 0.8 * (in_float - after_ptq)
 
 
 @pytest.mark.slow
