@@ -27,7 +27,7 @@ from quantlab.graph.passes.name_everything import name_everything
 from quantlab.graph.passes.queries import new_initializer, unique_name
 from quantlab.graph.passes.remove_unused import remove_unused
 from quantlab.interop import sites as at
-from quantlab.interop.signs import may_be_negative
+from quantlab.interop.signs import lowest
 from quantlab.interop.sites import Site
 from quantlab.plan import Reader, Role
 from quantlab.targets.tensorrt_joins import moves_values
@@ -134,7 +134,7 @@ class _Stripper:
         """Return what a QuantizeLinear rounds, behind a Clip where that restores what it cut off."""
         source = quantize.inputs[0]
         bounds = at.clipped_range(quantize)
-        if source is None or bounds is None or not self._restore_clips or not may_be_negative(source):
+        if source is None or bounds is None or not self._restore_clips or lowest(source) >= 0.0:
             return source
         if quantize not in self._clipped:
             limits = [
