@@ -13,6 +13,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from quantlab.audit import Audit, audit_onnxruntime, audit_tensorrt, plan_of
 from quantlab.data.batch import Batches, InputSpec
 from quantlab.data.open import open_source
@@ -20,6 +22,7 @@ from quantlab.engines.tensorrt import (
     RUNTIMES,
     BuildSettings,
     PlanRecord,
+    TensorRT,
     build_engines,
     build_plan,
     installed_runtime,
@@ -28,6 +31,7 @@ from quantlab.engines.tensorrt import (
 from quantlab.engines.tensorrt.shapes import Shape
 from quantlab.engines.tensorrt.trtexec import command_lines
 from quantlab.errors import EngineError, PlanError, RecipeError, RunError
+from quantlab.evaluation.gpu_latency import GpuLatency, measure_gpu_latency
 from quantlab.graph.model import Model
 from quantlab.graph.quantized import is_quantized
 from quantlab.opening import open_model
@@ -68,18 +72,22 @@ class Deployment:
         record: what the side-car says.
         audit: what became of the nodes of an INT8 model; None for a float one.
         command_lines: by tool, the shell line that builds and times the same model.
+        latencies: on this machine's GPU, by batch size; empty where none was asked for.
     """
 
     plan: Path
     record: PlanRecord
     audit: Audit | None
     command_lines: Mapping[str, str]
+    latencies: tuple[GpuLatency, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values; the layers are in the side-car."""
         record = {**json.loads(self.record.to_json()), "layers": len(self.record.layers)}
         audit = None if self.audit is None else json.loads(self.audit.to_json())
-        return {"plan": str(self.plan), **record, "audit": audit, "command_lines": dict(self.command_lines)}
+        latencies = [latency.to_json() for latency in self.latencies]
+        lines = dict(self.command_lines)
+        return {"plan": str(self.plan), **record, "audit": audit, "latencies": latencies, "command_lines": lines}
 
     def __str__(self) -> str:
         record, layers = self.record, self.record.layers
@@ -91,12 +99,18 @@ class Deployment:
             *(f"input {name}: {shape}" for name, shape in record.shapes.items()),
             *(f"warning: {warning}" for warning in record.warnings),
             *([] if self.audit is None else [str(self.audit)]),
+            *(f"latency at {latency}" for latency in self.latencies),
         ]
         return "\n".join(lines)
 
 
 def build(
-    source: object, out: str | Path | None = None, *, settings: BuildSettings | None = None, data: object = None
+    source: object,
+    out: str | Path | None = None,
+    *,
+    settings: BuildSettings | None = None,
+    data: object = None,
+    latency_batches: Sequence[int] = (),
 ) -> Deployment:
     """Build a TensorRT plan and look into it.
 
@@ -105,6 +119,7 @@ def build(
         out: where the plan goes; None for beside the model, with the suffix `.plan`.
         settings: how to build.
         data: samples that tell the sizes of free axes, as for `--data`; None if the settings or the model do.
+        latency_batches: time the plan on this machine's GPU at these batch sizes.
 
     Raises:
         ModelError, RunError: the model cannot be opened, or the folder is no run.
@@ -120,8 +135,8 @@ def build(
     shapes = profile_for(model.inputs, settings.shapes, None if data is None else seen_shapes(data, model.inputs))
     record = build_plan(model, path, replace(settings, shapes=shapes))
     audit = None if deployable.plan is None else _audit_plan(deployable, record)
-    settings = replace(settings, runtime=record.runtime)
-    return Deployment(path, record, audit, command_lines(model.path or "MODEL.onnx", path, shapes, settings))
+    lines = command_lines(model.path or "MODEL.onnx", path, shapes, replace(settings, runtime=record.runtime))
+    return Deployment(path, record, audit, lines, _timed(model, path, record, latency_batches))
 
 
 def audit(source: object, *, runtime: str | None = None, settings: BuildSettings | None = None) -> tuple[Audit, ...]:
@@ -220,6 +235,18 @@ def _audited(deployable: Deployable, runtime: str | None, settings: BuildSetting
     settings = replace(settings, runtime=installed_runtime(runtime))
     engine = build_engines({"model": model}, settings)["model"]
     return audit_tensorrt(model, plan, engine.layers, engine=f"{engine.runtime} {engine.version}")
+
+
+def _timed(model: Model, path: Path, record: PlanRecord, batches: Sequence[int]) -> tuple[GpuLatency, ...]:
+    """Return the latency of a plan on noise of the usual shapes."""
+    if not batches:
+        return ()
+    generator = np.random.default_rng(0)
+    feeds = {
+        spec.name: generator.normal(size=record.shapes[spec.name].usual).astype(spec.dtype) for spec in model.inputs
+    }
+    with TensorRT(plan=path).open(model) as session:
+        return measure_gpu_latency(session, feeds, batches)
 
 
 def _audit_plan(deployable: Deployable, record: PlanRecord) -> Audit | None:

@@ -13,8 +13,10 @@ from quantlab import ptq
 from quantlab.audit import Audit, AuditRow
 from quantlab.deployment import audit, build, deployables, require_share, seen_shapes
 from quantlab.engines.tensorrt import BuildSettings, parse_shapes, read_plan
+from quantlab.engines.tensorrt.gpu import current_gpu
 from quantlab.errors import EngineError, PlanError, RecipeError, RunError
 from quantlab.graph.save import save
+from tests.engines.tensorrt.fake_machine import play_machine
 from tests.models import model_from_text, noise
 from tests.rtx import requires_rtx
 from tests.runs import UNTIMED, classifier, images
@@ -93,6 +95,24 @@ def test_too_small_a_share_names_the_node_that_weighs_most() -> None:
 def test_a_model_in_no_file_needs_a_place_for_its_plan() -> None:
     with pytest.raises(RecipeError, match="give `out`"):
         build(classifier())
+
+
+def test_a_plan_is_timed_where_there_is_a_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    play_machine(monkeypatch)
+    monkeypatch.setattr("quantlab.evaluation.gpu_latency.GpuLatencySettings.__init__.__defaults__", (3, 0.0))
+    made = build(classifier(), tmp_path / "net.plan", latency_batches=(1, 4))
+    assert [latency.batch_size for latency in made.latencies] == [1, 4]
+    assert "latency at batch 4: median" in str(made)
+    assert made.to_json()["latencies"][1]["batch_size"] == 4
+
+
+@requires_rtx
+@pytest.mark.tensorrt
+def test_a_plan_is_not_timed_where_there_is_none(tmp_path: Path) -> None:
+    if current_gpu() is not None:
+        pytest.skip("there is a GPU")
+    with pytest.raises(EngineError, match="no NVIDIA GPU with a driver"):
+        build(classifier(), tmp_path / "net.plan", settings=RTX, latency_batches=(1,))
 
 
 @requires_rtx

@@ -26,6 +26,10 @@ Examples:
 Source = Annotated[str, typer.Argument(metavar="MODEL|RUN", help="An .onnx file, or the folder of a run.")]
 Out = Annotated[Path | None, typer.Option(metavar="FILE", help="The plan; beside the model if not given.")]
 Data = Annotated[str | None, typer.Option(metavar="DATA", help="Samples that tell the sizes of free axes.")]
+LatencyBatches = Annotated[
+    list[int] | None,
+    typer.Option("--latency-batch", min=1, metavar="N", help="Time batches of N on this machine's GPU; repeatable."),
+]
 Timeout = Annotated[float, typer.Option(metavar="SECONDS", help="Stop a build that takes longer.")]
 
 
@@ -40,6 +44,7 @@ def build(
     timing_cache: options.TimingCache = None,
     compute_capability: options.ComputeCapabilities = None,
     plugins: options.Plugins = None,
+    latency_batch: LatencyBatches = None,
     timeout: Timeout = 3600.0,
     json: options.Json = False,
     debug: options.Debug = False,
@@ -62,7 +67,8 @@ def build(
             plugins=tuple(map(str, plugins or ())),
             timeout_s=timeout,
         )
-        built = deployment.build(source, out, settings=settings, data=data)
+        batches = tuple(latency_batch or ())
+        built = deployment.build(source, out, settings=settings, data=data, latency_batches=batches)
         print_result(built.to_json(), lambda: _rendered(built), as_json=json)
 
 

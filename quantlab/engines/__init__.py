@@ -8,23 +8,33 @@ from typing import Any
 
 from quantlab.engines.engine import Engine, Session
 from quantlab.engines.onnxruntime import OnnxRuntime
+from quantlab.engines.tensorrt import TensorRT
+from quantlab.engines.tensorrt.gpu import current_gpu
 from quantlab.engines.torch import Torch
 from quantlab.errors import EngineMissing, RecipeError
 
-__all__ = ["ENGINES", "Engine", "OnnxRuntime", "Session", "Torch", "available_engines", "engine_named"]
+__all__ = ["ENGINES", "Engine", "OnnxRuntime", "Session", "TensorRT", "Torch", "available_engines", "engine_named"]
 
-ENGINES: dict[str, Callable[..., Engine]] = {"onnxruntime": OnnxRuntime, "torch": Torch}
+ENGINES: dict[str, Callable[..., Engine]] = {"onnxruntime": OnnxRuntime, "tensorrt": TensorRT, "torch": Torch}
 
-# What each engine needs: the package it imports, and the command that installs it.
-_PACKAGES: Mapping[str, tuple[str, str]] = {
-    "onnxruntime": ("onnxruntime", "pip install onnxruntime"),
-    "torch": ("torch", "pip install 'quantlab[torch]'"),
+# What each engine needs: one of the packages it can import, and the command that installs it.
+_PACKAGES: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "onnxruntime": (("onnxruntime",), "pip install onnxruntime"),
+    "tensorrt": (("tensorrt", "tensorrt_rtx"), "pip install 'quantlab[tensorrt]'"),
+    "torch": (("torch",), "pip install 'quantlab[torch]'"),
 }
+_ON_A_GPU = frozenset({"tensorrt"})
 
 
 def available_engines() -> tuple[str, ...]:
-    """Return the names of the engines whose package is installed."""
-    return tuple(name for name in ENGINES if find_spec(_PACKAGES[name][0]) is not None)
+    """Return the names of the engines that run here: package installed, and a GPU there for those that need one."""
+    installed = [name for name in ENGINES if _is_installed(name)]
+    return tuple(name for name in installed if name not in _ON_A_GPU or current_gpu() is not None)
+
+
+def _is_installed(name: str) -> bool:
+    packages, _ = _PACKAGES[name]
+    return any(find_spec(package) is not None for package in packages)
 
 
 def engine_named(name: str, **options: Any) -> Engine:  # noqa: ANN401 - each engine has its own options
@@ -40,9 +50,10 @@ def engine_named(name: str, **options: Any) -> Engine:  # noqa: ANN401 - each en
     """
     if name not in ENGINES:
         raise RecipeError(f"engine {name!r} is unknown; choose one of {', '.join(sorted(ENGINES))}")
-    package, command = _PACKAGES[name]
-    if find_spec(package) is None:
-        raise EngineMissing(f"engine {name!r} needs the package {package!r}, which is not installed: {command}")
+    if not _is_installed(name):
+        packages, command = _PACKAGES[name]
+        needed = " or ".join(map(repr, packages))
+        raise EngineMissing(f"engine {name!r} needs the package {needed}, which is not installed: {command}")
     try:
         return ENGINES[name](**options)
     except TypeError as error:

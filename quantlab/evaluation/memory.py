@@ -80,8 +80,11 @@ def measure_memory(engine: Engine, model: Model, feeds: Feeds) -> Memory:
 
 
 def _options(engine: object) -> dict[str, Any] | None:
-    """Return the fields of an engine, or None where it is no dataclass and cannot be made anew from them."""
-    return asdict(engine) if dataclasses.is_dataclass(engine) and not isinstance(engine, type) else None
+    """Return the fields of an engine, or None where it cannot be made anew from plain values."""
+    if not dataclasses.is_dataclass(engine) or isinstance(engine, type):
+        return None
+    fields = {field.name: getattr(engine, field.name) for field in dataclasses.fields(engine)}
+    return None if any(dataclasses.is_dataclass(value) for value in fields.values()) else asdict(engine)
 
 
 def _run_process(work: Path) -> None:

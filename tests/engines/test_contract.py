@@ -5,17 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from quantlab.engines import Engine, available_engines, engine_named
+from quantlab.engines import Engine, TensorRT, available_engines, engine_named
 from quantlab.errors import DataError, EngineError
 from tests.engines.fake import FakeEngine
 from tests.engines.models import chain, fixed_batch, rounding, two_inputs
+from tests.engines.tensorrt.fake_machine import play_machine
 
-ENGINES_TO_TEST = [*available_engines(), "fake"]
+PLAYED = "tensorrt, played"
+ENGINES_TO_TEST = [*available_engines(), "fake", PLAYED]
 X = np.array([[1.0, -2.0, 0.0, 3.5], [0.5, 0.25, -1.0, 2.0]], np.float32)
 
 
 @pytest.fixture(params=ENGINES_TO_TEST)
-def engine(request: pytest.FixtureRequest) -> Engine:
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    if request.param == PLAYED:
+        play_machine(monkeypatch)
+        return TensorRT()
     return FakeEngine() if request.param == "fake" else engine_named(request.param)
 
 

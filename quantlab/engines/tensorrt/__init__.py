@@ -6,9 +6,12 @@ layers     what the engine consists of       plan_file          the plan on disk
 """
 
 from quantlab.engines.tensorrt.building import BuiltEngine, build_engines, build_plan
+from quantlab.engines.tensorrt.engine import TensorRT
+from quantlab.engines.tensorrt.execution import RunSettings
 from quantlab.engines.tensorrt.layers import EngineLayer, parse_layers
 from quantlab.engines.tensorrt.plan_file import PlanRecord, read_plan, read_record
 from quantlab.engines.tensorrt.runtimes import RUNTIMES, installed_runtime
+from quantlab.engines.tensorrt.session import TensorRtSession
 from quantlab.engines.tensorrt.settings import BuildSettings
 from quantlab.engines.tensorrt.shapes import ShapeRange, parse_shapes, profile_for
 
@@ -18,7 +21,10 @@ __all__ = [
     "BuiltEngine",
     "EngineLayer",
     "PlanRecord",
+    "RunSettings",
     "ShapeRange",
+    "TensorRT",
+    "TensorRtSession",
     "build_engines",
     "build_plan",
     "installed_runtime",

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.util
 import json
 import sys
 import time
@@ -22,8 +21,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from quantlab.engines.tensorrt.messages import parse_errors, without_noise
+from quantlab.engines.tensorrt.messages import parse_errors
 from quantlab.engines.tensorrt.runtimes import import_runtime
+from quantlab.engines.tensorrt.startup import load_plugins, make_logger, messages_of
 from quantlab.files import replacing
 
 
@@ -37,35 +37,6 @@ def main(folder: Path) -> None:
         answer = worker.build(folder / f"{name}.onnx", folder / f"{name}.plan", shapes)
         with replacing(folder / f"{name}.json") as temporary:
             temporary.write_text(json.dumps(answer), encoding="utf-8")
-
-
-def make_logger(trt: Any) -> Any:  # noqa: ANN401 - TensorRT has no types
-    """Return a logger that keeps every message; the first one of a process serves everything in it."""
-
-    class Logger(trt.ILogger):  # type: ignore[misc]
-        def __init__(self) -> None:
-            trt.ILogger.__init__(self)
-            self.messages: list[tuple[Any, str]] = []
-
-        def log(self, severity: Any, message: str) -> None:  # noqa: ANN401
-            self.messages.append((severity, message))
-
-    return Logger()
-
-
-def load_plugins(trt: Any, logger: Any, plugins: list[str]) -> None:  # noqa: ANN401
-    """Register custom operators: TensorRT's own, those in libraries, and those that Python files register."""
-    if hasattr(trt, "init_libnvinfer_plugins"):
-        trt.init_libnvinfer_plugins(logger, "")
-    for number, plugin in enumerate(plugins):
-        if plugin.endswith(".py"):
-            spec = importlib.util.spec_from_file_location(f"quantlab_plugin_{number}", plugin)
-            if spec is not None and spec.loader is not None:
-                module = importlib.util.module_from_spec(spec)
-                sys.modules[spec.name] = module
-                spec.loader.exec_module(module)
-        else:
-            trt.get_plugin_registry().load_library(plugin)
 
 
 def _leave_no_core_dump() -> None:
@@ -165,8 +136,7 @@ class Worker:
         return next((text for _, text in self._logger.messages if text.startswith(beginning)), "")
 
     def _messages_of(self, *severities: str) -> list[str]:
-        wanted = [getattr(self._trt.ILogger, severity) for severity in severities]
-        return without_noise(text for severity, text in self._logger.messages if severity in wanted)
+        return messages_of(self._trt, self._logger, *severities)
 
 
 if __name__ == "__main__":

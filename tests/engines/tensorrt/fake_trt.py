@@ -6,13 +6,18 @@ as numbers that can be checked. Memory is the host's, or any whose `read` and `w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import ctypes
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import onnx
+import onnx.helper
+import onnx.shape_inference
+import onnxruntime
 
 
 class Severity(IntEnum):
@@ -132,6 +137,143 @@ class RtxConfig(Config):
         self.capabilities[index] = capability
 
 
+class RuntimeCache:
+    def __init__(self) -> None:
+        self.data = b""
+
+    def deserialize(self, data: bytes) -> bool:
+        self.data = data
+        return True
+
+    def serialize(self) -> bytes:
+        return self.data + b"+"
+
+
+class RuntimeConfig:
+    def __init__(self) -> None:
+        self.cuda_graph_strategy = "disabled"
+        self.cache: RuntimeCache | None = None
+
+    def create_runtime_cache(self) -> RuntimeCache:
+        return RuntimeCache()
+
+    def set_runtime_cache(self, cache: RuntimeCache) -> bool:
+        self.cache = cache
+        return True
+
+
+class FakeEngine:
+    """A loaded plan: the ONNX file, run by ONNX Runtime."""
+
+    def __init__(self, trt: FakeTensorRT, data: bytes) -> None:
+        self.trt = trt
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        options.intra_op_num_threads = 1
+        self.session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        graph = onnx.shape_inference.infer_shapes(onnx.load_from_string(data)).graph
+        # An inner tensor that was made an output has its type beside the outputs.
+        types = {value.name: value for value in graph.value_info}
+        self.inputs = {value.name: value for value in graph.input}
+        self.outputs = {value.name: types.get(value.name, value) for value in graph.output}
+        self.runtime_config: RuntimeConfig | None = None
+
+    @property
+    def num_io_tensors(self) -> int:
+        return len(self.inputs) + len(self.outputs)
+
+    def get_tensor_name(self, index: int) -> str:
+        names: list[str] = [*self.inputs, *self.outputs]
+        return names[index]
+
+    def get_tensor_mode(self, name: str) -> str:
+        return "input" if name in self.inputs else "output"
+
+    def get_tensor_dtype(self, name: str) -> Any:
+        value = {**self.inputs, **self.outputs}[name]
+        word = onnx.TensorProto.DataType.Name(value.type.tensor_type.elem_type)
+        return SimpleNamespace(name={"FLOAT16": "HALF", "BFLOAT16": "BF16"}.get(word, word))
+
+    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
+        dims = {**self.inputs, **self.outputs}[name].type.tensor_type.shape.dim
+        return tuple(dim.dim_value if dim.HasField("dim_value") else -1 for dim in dims)
+
+    def get_tensor_profile_shape(self, name: str, profile: int) -> tuple[Sequence[int], ...]:
+        return self.trt.ranges[name]
+
+    def create_engine_inspector(self) -> Any:
+        return SimpleNamespace(get_engine_information=lambda form: self.trt._layers)
+
+    def create_runtime_config(self) -> RuntimeConfig:
+        self.runtime_config = RuntimeConfig()
+        return self.runtime_config
+
+    def create_execution_context(self, config: RuntimeConfig | None = None) -> FakeContext:
+        assert (config is not None) == self.trt.is_rtx
+        return FakeContext(self)
+
+
+class FakeContext:
+    """Reads inputs from their addresses, computes, and writes outputs to theirs."""
+
+    def __init__(self, engine: FakeEngine) -> None:
+        self._engine = engine
+        self._trt = engine.trt
+        self._shapes: dict[str, tuple[int, ...]] = {}
+        self._addresses: dict[str, int] = {}
+        self._allocators: dict[str, Any] = {}
+
+    def set_input_shape(self, name: str, shape: Sequence[int]) -> bool:
+        low, _, high = self._trt.ranges[name]
+        if not all(a <= size <= b for a, size, b in zip(low, shape, high, strict=True)):
+            return False
+        self._shapes[name] = tuple(shape)
+        return True
+
+    def infer_shapes(self) -> list[str]:
+        return [name for name in self._engine.inputs if name not in self._shapes]
+
+    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
+        if self._trt.unknown_sizes:
+            return self._engine.get_tensor_shape(name)
+        zeros = {spec.name: np.zeros(self._shapes[spec.name], self._type(spec.name)) for spec in self._specs()}
+        outputs = dict(zip(self._engine.outputs, self._compute(zeros), strict=True))
+        return tuple(outputs[name].shape)
+
+    def set_tensor_address(self, name: str, address: int) -> bool:
+        self._addresses[name] = address
+        return bool(address)
+
+    def set_output_allocator(self, name: str, allocator: Any) -> bool:
+        self._allocators[name] = allocator
+        return True
+
+    def execute_async_v3(self, stream: int) -> bool:
+        assert stream, "the default stream waits for all others"
+        feeds = {}
+        for spec in self._specs():
+            shape, dtype = self._shapes[spec.name], self._type(spec.name)
+            size = int(np.prod(shape)) * dtype.itemsize
+            feeds[spec.name] = np.frombuffer(self._trt.read(self._addresses[spec.name], size), dtype).reshape(shape)
+        for name, array in zip(self._engine.outputs, self._compute(feeds), strict=True):
+            address = self._addresses.get(name, 0)
+            if name in self._allocators:
+                address = self._allocators[name].reallocate_output(name, 0, array.nbytes, 256)
+                self._allocators[name].notify_shape(name, array.shape)
+            self._trt.write(address, array.tobytes())
+        return True
+
+    def _specs(self) -> list[Any]:
+        return list(self._engine.session.get_inputs())
+
+    def _type(self, name: str) -> np.dtype[Any]:
+        return onnx.helper.tensor_dtype_to_np_dtype(self._engine.inputs[name].type.tensor_type.elem_type)
+
+    def _compute(self, feeds: dict[str, Any]) -> list[Any]:
+        outputs: list[Any] = self._engine.session.run(list(self._engine.outputs), feeds)
+        return outputs
+
+
 class FakeTensorRT:
     """The module.
 
@@ -142,6 +284,9 @@ class FakeTensorRT:
 
     ILogger = ILogger
     OnnxParser = OnnxParser
+    IOutputAllocator = object
+    TensorIOMode = SimpleNamespace(INPUT="input", OUTPUT="output")
+    __name__ = "tensorrt"
 
     def __init__(
         self, *, is_rtx: bool = False, refuses: str = "", layers: str = "", version: str = "11.1.0.106"
@@ -150,6 +295,10 @@ class FakeTensorRT:
         self.is_rtx = is_rtx
         self.configs: list[Config] = []
         self.loaded: list[str] = []
+        self.read: Callable[[int, int], bytes] = ctypes.string_at
+        self.write: Callable[[int, bytes], Any] = lambda address, data: ctypes.memmove(address, data, len(data))
+        self.ranges: dict[str, tuple[Sequence[int], ...]] = {}
+        self.unknown_sizes = False
         self._refuses = refuses
         self._layers = layers
         self.NetworkDefinitionCreationFlag = SimpleNamespace(STRONGLY_TYPED=0 if is_rtx else 1)
@@ -158,6 +307,7 @@ class FakeTensorRT:
         self.LayerInformationFormat = SimpleNamespace(JSON="json")
         if is_rtx:
             self.ComputeCapability = SimpleNamespace(SM86="SM86", SM89="SM89")
+            self.CudaGraphStrategy = SimpleNamespace(WHOLE_GRAPH_CAPTURE="whole")
 
     def init_libnvinfer_plugins(self, logger: Any, namespace: str) -> bool:
         return True
@@ -175,6 +325,7 @@ class FakeTensorRT:
 
     def _build(self, logger: Any, network: Network, config: Config) -> bytes | None:
         self.configs.append(config)
+        self.ranges = dict(config.profiles[0].shapes)
         logger.log(Severity.WARNING, "Weights are small\ncudaError 35")
         if self._refuses:
             logger.log(Severity.ERROR, self._refuses)
@@ -184,6 +335,10 @@ class FakeTensorRT:
         return network.data
 
     def Runtime(self, logger: Any) -> Any:  # noqa: N802 (its name)
-        inspector = SimpleNamespace(get_engine_information=lambda form: self._layers)
-        engine = SimpleNamespace(create_engine_inspector=lambda: inspector)
-        return SimpleNamespace(deserialize_cuda_engine=lambda data: engine)
+        return SimpleNamespace(deserialize_cuda_engine=lambda data: self._load(logger, bytes(data)))
+
+    def _load(self, logger: Any, data: bytes) -> Any:
+        if data.startswith(b"foreign"):
+            logger.log(Severity.ERROR, "The engine cannot run on this GPU. In throwUnless at /src/a.cpp:1")
+            return None
+        return FakeEngine(self, data)
