@@ -13,9 +13,9 @@ from quantlab.report.tables import SIMULATED, decibels
 _NONE = "–"
 
 
-def answers(evaluation: Mapping[str, Any]) -> Element:
+def answers(content: Mapping[str, Any]) -> Element:
     """Return the section on what the models answer."""
-    rows: Sequence[Mapping[str, Any]] = evaluation["rows"]
+    rows: Sequence[Mapping[str, Any]] = content["evaluation"]["rows"]
     heads = ["Model", "Agrees with the reference", "Signal to noise"]
     lines = [row(_name(model), number(_agreement(model)), number(_decibels(model))) for model in rows]
     said = "Answers against those of the float model"
@@ -23,9 +23,9 @@ def answers(evaluation: Mapping[str, Any]) -> Element:
     return element("section", element("h2", "Accuracy"), *parts, table(heads, lines, caption=said), _foot(rows))
 
 
-def costs(evaluation: Mapping[str, Any]) -> Element:
+def costs(content: Mapping[str, Any]) -> Element:
     """Return the section on latency, size and memory."""
-    rows: Sequence[Mapping[str, Any]] = evaluation["rows"]
+    rows: Sequence[Mapping[str, Any]] = content["evaluation"]["rows"]
     return element("section", element("h2", "Cost"), _latency_table(rows), _size_table(rows))
 
 

@@ -11,14 +11,14 @@ from quantlab.report.html.markup import Child, element, number, row, table
 _NONE = "–"
 
 
-def target_section(name: str, target: Mapping[str, Any], *, drawn: Mapping[str, Any]) -> Element:
-    """Return the section on one target.
+def targets(content: Mapping[str, Any]) -> Element:
+    """Return a section for each target."""
+    drawn = (content.get("histograms") or {}).get("tensors", {})
+    return element("div", *(_target(name, target, drawn) for name, target in content["targets"].items()))
 
-    Args:
-        name: of the target.
-        target: its section of the report.
-        drawn: the tensors that have a histogram.
-    """
+
+def _target(name: str, target: Mapping[str, Any], drawn: Mapping[str, Any]) -> Element:
+    """Return the section on one target; tensors that were drawn have a histogram to show."""
     return element(
         "section",
         element("h2", f"Target {name}"),

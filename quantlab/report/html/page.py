@@ -8,15 +8,28 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable, Mapping
 from importlib import resources
 from string import Template
+from typing import Any
 from xml.etree.ElementTree import Element
 
 from quantlab.report.html.comparison import answers, costs
-from quantlab.report.html.graph import target_section
+from quantlab.report.html.graph import targets
 from quantlab.report.html.markup import element, to_data, to_markup
 from quantlab.report.html.provenance import provenance
 from quantlab.report.report import Report
+
+Section = Callable[[Mapping[str, Any]], Element | None]
+"""Makes one section of the page from a report's content; None where the report has nothing for it."""
+
+# In the order of the page.
+_SECTIONS: tuple[Section, ...] = (
+    answers,
+    costs,
+    targets,
+    provenance,
+)
 
 
 def to_html(report: Report) -> str:
@@ -35,21 +48,23 @@ def to_html(report: Report) -> str:
 
 
 def _parts(report: Report) -> list[Element]:
-    content = report.content
-    drawn = (content.get("histograms") or {}).get("tensors", {})
-    head = element(
+    made = (section(report.content) for section in _SECTIONS)
+    parts = [_head(report.content), _warnings(report), *made]
+    return [part for part in parts if part is not None]
+
+
+def _head(content: Mapping[str, Any]) -> Element:
+    return element(
         "header",
         element("h1", f"{content['model']['name']} in INT8"),
         *(element("p", line, class_="verdict") for line in content["verdict"].splitlines()),
         element("p", f"Made by quantlab {content['quantlab']}, {content['created']}", class_="quiet"),
     )
-    parts = [head, *([_warnings(report)] if report.warnings else [])]
-    parts += [answers(content["evaluation"]), costs(content["evaluation"])]
-    parts += [target_section(name, target, drawn=drawn) for name, target in content["targets"].items()]
-    return [*parts, provenance(content)]
 
 
-def _warnings(report: Report) -> Element:
+def _warnings(report: Report) -> Element | None:
+    if not report.warnings:
+        return None
     items = [element("li", warning) for warning in report.warnings]
     return element("section", element("h2", "Warnings"), element("ul", *items), class_="warnings")
 
