@@ -156,7 +156,8 @@ def quantize(
     """Return what a plan and a calibrator make of a job's model."""
     points = len(plan.of_role("activation")) + len(plan.of_role("weight"))
     with progress(f"quantizing for {plan.target}", points) as advance:
-        encodings = calibrate(job.model, plan, statistics, calibrator, weights=job.recipe.weights, on_progress=advance)
+        weights = job.recipe.weight_ranges
+        encodings = calibrate(job.model, plan, statistics, calibrator, weights=weights, on_progress=advance)
         model = bake(insert(job.model, plan, encodings), plan)
         audit = audit_onnxruntime(model, plan) if plan.target == "onnxruntime" else None
     return Quantized(plan, encodings, model, audit)

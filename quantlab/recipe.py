@@ -36,7 +36,7 @@ class Recipe:
         batch_size: samples per batch while collecting; changes memory and time only.
         calibrator: the name of an activation calibrator.
         calibrator_options: its parameters by name.
-        weights: how weight ranges are chosen.
+        weight_ranges: how weight ranges are chosen: `absmax` or `mse`.
         targets: names of the runtimes to export for.
         keep_float: nodes to leave float: names, patterns or operator types.
         latency_batches: batch sizes at which latency is measured.
@@ -57,7 +57,7 @@ class Recipe:
     batch_size: int = 8
     calibrator: str = "entropy"
     calibrator_options: Mapping[str, float] = field(default_factory=dict)
-    weights: WeightMethod = "absmax"
+    weight_ranges: WeightMethod = "absmax"
     targets: tuple[str, ...] = ("onnxruntime",)
     keep_float: tuple[str, ...] = ()
     latency_batches: tuple[int, ...] = (1,)
@@ -70,7 +70,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check_name("calibrator", self.calibrator, CALIBRATORS)
-        check_name("weights", self.weights, get_args(WeightMethod))
+        check_name("weight_ranges", self.weight_ranges, get_args(WeightMethod))
         if not self.targets:
             raise RecipeError(f"targets: name at least one of {', '.join(TARGETS)}")
         for target in self.targets:

@@ -46,7 +46,7 @@ def test_calibrator_options_and_preprocessing_read_back():
         ({"targets": ("tensorrrt",)}, "did you mean 'tensorrt'"),
         ({"targets": ()}, "at least one"),
         ({"targets": ("tensorrt", "tensorrt")}, "twice"),
-        ({"weights": "max"}, "absmax, mse"),
+        ({"weight_ranges": "max"}, "absmax, mse"),
         ({"samples": 0}, "samples: 0"),
         ({"eval_samples": 0}, "eval_samples: 0"),
         ({"batch_size": -1}, "batch_size: -1"),

@@ -34,7 +34,7 @@ def compare(
     eval_data: options.EvalData = None,
     preprocess: options.Preprocess = None,
     calibrators: Calibrators = None,
-    weights: options.Weights = "absmax",
+    weight_ranges: options.WeightRanges = "absmax",
     target: options.Targets = ["onnxruntime"],  # noqa: B006 (typer copies it)
     keep_float: options.KeepFloat = None,
     samples: options.Samples = 512,
@@ -72,7 +72,7 @@ def compare(
                 "data": data,
                 "eval_data": eval_data,
                 "preprocess": preprocess_settings(preprocess),
-                "weights": weights,
+                "weight_ranges": weight_ranges,
                 "targets": tuple(target),
                 "keep_float": tuple(keep_float or ()),
                 "samples": samples,

@@ -52,7 +52,7 @@ MaxErrorRatio = Annotated[
         help="With entropy: the squared error to allow over that of minmax; 2 if not given, inf for no limit.",
     ),
 ]
-Weights = Annotated[str, typer.Option(metavar="METHOD", help="How weight ranges are chosen: absmax or mse.")]
+WeightRanges = Annotated[str, typer.Option(metavar="METHOD", help="How weight ranges are chosen: absmax or mse.")]
 Targets = Annotated[
     list[str],
     typer.Option("--target", metavar="NAME", help="A runtime to export for: onnxruntime or tensorrt; repeatable."),

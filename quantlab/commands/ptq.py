@@ -26,7 +26,7 @@ def ptq(
     calibrator: options.Calibrator = "entropy",
     percentile: options.Percentile = None,
     max_error_ratio: options.MaxErrorRatio = None,
-    weights: options.Weights = "absmax",
+    weight_ranges: options.WeightRanges = "absmax",
     target: options.Targets = ["onnxruntime"],  # noqa: B006 (typer copies it)
     keep_float: options.KeepFloat = None,
     samples: options.Samples = 512,
@@ -63,7 +63,7 @@ def ptq(
                 "preprocess": preprocess_settings(preprocess),
                 "calibrator": calibrator,
                 "calibrator_options": calibrator_options(percentile=percentile, max_error_ratio=max_error_ratio),
-                "weights": weights,
+                "weight_ranges": weight_ranges,
                 "targets": tuple(target),
                 "keep_float": tuple(keep_float or ()),
                 "samples": samples,

@@ -57,7 +57,7 @@ def test_the_help_names_every_calibrator_and_target(capsys):
         (["ptq", "--calibrater", "mse"], "No such option: --calibrater (Possible options: --calibrator"),
         (["ptq", "--calibrator", "entrpy"], "did you mean 'entropy'?"),
         (["ptq", "--target", "tensorrrt"], "did you mean 'tensorrt'?"),
-        (["ptq", "--weights", "max"], "absmax, mse"),
+        (["ptq", "--weight-ranges", "max"], "absmax, mse"),
         (["ptq", "--samples", "0"], "'--samples'"),
         (["ptq", "--samples", "many"], "'--samples'"),
         (["ptq", "--latency-batch", "0"], "'--latency-batch'"),

@@ -37,7 +37,7 @@ def test_the_report_on_stdout_is_the_one_in_the_folder(quantlab: Quantlab, workp
 
 def test_every_setting_reaches_the_recipe(quantlab: Quantlab):
     typed = [
-        *("--calibrator", "percentile", "--percentile", "99.9", "--weights", "mse", "--keep-float", "Gemm"),
+        *("--calibrator", "percentile", "--percentile", "99.9", "--weight-ranges", "mse", "--keep-float", "Gemm"),
         *("--keep-float", "conv1", "--target", "onnxruntime", "--target", "tensorrt", "--samples", "8"),
         *("--eval-samples", "5", "--batch-size", "3", "--output", "scores", "--top-k", "2", "--threads", "1"),
         *("--seed", "7", "--memory-cap-mb", "64", "--no-latency", "--preprocess", "unit,resize=8"),
@@ -50,7 +50,7 @@ def test_every_setting_reaches_the_recipe(quantlab: Quantlab):
         "calibrator": "percentile",
         "preprocess": {"preset": "unit", "resize": 8},
         "calibrator_options": {"percentile": 99.9},
-        "weights": "mse",
+        "weight_ranges": "mse",
         "targets": ["onnxruntime", "tensorrt"],
         "keep_float": ["Gemm", "conv1"],
         "samples": 8,
