@@ -18,6 +18,7 @@ import numpy as np
 import onnx_ir as ir
 
 from quantlab.engines import OnnxRuntime
+from quantlab.engines.onnxruntime import EXACT_PRODUCTS
 from quantlab.errors import EngineError
 from quantlab.evaluation.environment import Environment, installed_version, read_environment
 from quantlab.graph.model import Model
@@ -123,13 +124,13 @@ def int8_finding(environment: Environment) -> Finding:
     listing = ", ".join(environment.instructions) or "no instructions that matter"
     if environment.has_int8_instructions:
         return Finding(subject, "ok", listing)
-    if environment.architecture.lower() not in ("x86_64", "amd64"):
+    if not environment.saturates_products:
         return Finding(subject, "warning", f"{listing}; no 8-bit dot products", "expect INT8 to gain little speed")
     return Finding(
         subject,
         "warning",
-        f"{listing}; no VNNI, so products of uint8 and int8 add up in 16 bits and may saturate",
-        "expect little speed, and check the accuracy on this machine; weights of 7 bits (-64 to 63) cannot saturate",
+        f"{listing}; no VNNI, so products of uint8 and int8 add up in 16 bits and saturate",
+        f"expect little speed; quantlab runs with {EXACT_PRODUCTS}=1, which your own sessions need here too",
     )
 
 

@@ -95,7 +95,7 @@ def test_a_runtime_that_does_not_run_is_a_problem(monkeypatch: pytest.MonkeyPatc
     ("architecture", "instructions", "status", "words"),
     [
         ("x86_64", ("AVX2", "AVX-512 VNNI"), "ok", "VNNI"),
-        ("x86_64", ("AVX2",), "warning", "7 bits"),
+        ("x86_64", ("AVX2",), "warning", "x64quantprecision"),
         ("AMD64", (), "warning", "saturate"),
         ("aarch64", (), "warning", "gain little"),
         ("aarch64", ("DotProd",), "ok", "DotProd"),

@@ -1,36 +1,16 @@
-"""On what machine, and with what versions, numbers were measured.
-
-INT8 speed on a CPU hangs on one instruction family: dot products of 8-bit integers that add into 32 bits (VNNI and
-AMX on x86-64, DotProd and I8MM on ARM). Without them INT8 is hardly faster than float; on x86-64 without VNNI, products
-of uint8 activations and int8 weights moreover add up in 16 bits and may saturate.
-"""
+"""On what machine, and with what versions, numbers were measured."""
 
 from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 from quantlab.cores import usable_cores
+from quantlab.processor import Processor, read_processor
 
-# One name per instruction family, by the names that operating systems and py-cpuinfo give it.
-_FAMILIES: Mapping[str, str] = {
-    "avx2": "AVX2",
-    "avx512f": "AVX-512",
-    "avx_vnni": "AVX-VNNI",
-    "avxvnni": "AVX-VNNI",
-    "avx512_vnni": "AVX-512 VNNI",
-    "avx512vnni": "AVX-512 VNNI",
-    "amx_int8": "AMX-INT8",
-    "amxint8": "AMX-INT8",
-    "asimddp": "DotProd",
-    "i8mm": "I8MM",
-}
-_INT8_FAMILIES = frozenset({"AVX-VNNI", "AVX-512 VNNI", "AMX-INT8", "DotProd", "I8MM"})
 _PACKAGES = ("quantlab", "numpy", "onnx", "onnx-ir", "onnxruntime", "torch")
 
 
@@ -63,9 +43,16 @@ class Environment:
     @property
     def has_int8_instructions(self) -> bool | None:
         """Whether the processor multiplies 8-bit integers into 32 bits; None where unknown."""
-        if self.instructions is None:
-            return None
-        return not _INT8_FAMILIES.isdisjoint(self.instructions)
+        return self._processor.has_int8_instructions
+
+    @property
+    def saturates_products(self) -> bool:
+        """Whether products of uint8 and int8 are known to be added up in 16 bits."""
+        return self._processor.saturates_products
+
+    @property
+    def _processor(self) -> Processor:
+        return Processor(self.cpu, self.architecture, self.instructions)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
@@ -91,11 +78,11 @@ def read_environment(packages: Iterable[str] = _PACKAGES) -> Environment:
     """
     import psutil
 
-    cpu, flags = _cpu()
+    processor = read_processor()
     return Environment(
-        cpu=cpu,
-        architecture=platform.machine(),
-        instructions=None if flags is None else families(flags),
+        cpu=processor.name,
+        architecture=processor.architecture,
+        instructions=processor.instructions,
         physical_cores=psutil.cpu_count(logical=False),
         usable_cores=usable_cores(),
         memory_bytes=int(psutil.virtual_memory().total),
@@ -105,40 +92,9 @@ def read_environment(packages: Iterable[str] = _PACKAGES) -> Environment:
     )
 
 
-def families(flags: Iterable[str]) -> tuple[str, ...]:
-    """Return the instruction families among a processor's flags that matter for INT8, each once."""
-    have = {flag.lower() for flag in flags}
-    return tuple(dict.fromkeys(family for flag, family in _FAMILIES.items() if flag in have))
-
-
 def installed_version(package: str) -> str | None:
     """Return the version of an installed distribution, or None where it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-@lru_cache(maxsize=1)
-def _cpu() -> tuple[str, tuple[str, ...] | None]:
-    """Return the processor's name and flags; Linux has them in a file, elsewhere asking takes about a second."""
-    listing = Path("/proc/cpuinfo")
-    if listing.is_file():
-        name, flags = parse_cpuinfo(listing.read_text(encoding="utf-8", errors="replace"))
-        return name or platform.processor() or platform.machine(), flags
-    import cpuinfo
-
-    info = cpuinfo.get_cpu_info()
-    found = info.get("flags")
-    return info.get("brand_raw", platform.processor()), tuple(found) if found else None
-
-
-def parse_cpuinfo(text: str) -> tuple[str | None, tuple[str, ...] | None]:
-    """Return name and flags of the first processor in the text of `/proc/cpuinfo`, each None where it is not told."""
-    fields: dict[str, str] = {}
-    for line in text.splitlines():
-        key, colon, value = line.partition(":")
-        if colon:
-            fields.setdefault(key.strip().lower(), value.strip())
-    flags = fields.get("flags", fields.get("features"))
-    return fields.get("model name"), None if flags is None else tuple(flags.split())

@@ -7,25 +7,25 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from quantlab.data.batch import Batches
 from quantlab.engines.engine import Engine
+from quantlab.engines.onnxruntime import EXACT_PRODUCTS
 from quantlab.errors import RecipeError
 from quantlab.evaluation.accuracy import accuracy_of, paired_drop
 from quantlab.evaluation.costs import Costs, measure_costs
-from quantlab.evaluation.environment import read_environment
+from quantlab.evaluation.environment import Environment, read_environment
 from quantlab.evaluation.evaluation import Evaluation, Row
 from quantlab.evaluation.judge import Judgement, JudgeSettings, judge
 from quantlab.evaluation.latency import speedup
 from quantlab.evaluation.settings import EvaluationSettings
 from quantlab.evaluation.size import measure_size
 from quantlab.graph.model import Model
+from quantlab.graph.quantized import is_quantized
 from quantlab.progress import Progress, silent
 
 _logger = logging.getLogger(__name__)
-
-_QUANTIZED = frozenset({"QuantizeLinear", "DequantizeLinear"})
 
 
 def evaluate(
@@ -63,8 +63,8 @@ def evaluate(
         data=batches.name,
         samples=samples,
         output=judgements[rows[0].name].output,
-        environment=read_environment(),
-        notes=costs.notes,
+        environment=(environment := read_environment()),
+        notes=(*costs.notes, *_saturation(environment, models)),
     )
 
 
@@ -77,12 +77,11 @@ def _check(models: Mapping[str, Model], engines: Mapping[str, Engine]) -> None:
 
 
 def _row(name: str, model: Model, engine: Engine, judgement: Judgement, costs: Costs) -> Row:
-    is_quantized = any(node.op_type in _QUANTIZED for node in model.graph)
     return Row(
         name=name,
         engine=engine.describe(),
         size=measure_size(model),
-        is_simulated=engine.is_simulation and is_quantized,
+        is_simulated=engine.is_simulation and is_quantized(model),
         correct=judgement.correct.get(1),
         accuracies=tuple(accuracy_of(bits, k) for k, bits in sorted(judgement.correct.items())),
         agreement=judgement.agreement,
@@ -102,3 +101,12 @@ def _compared(row: Row, reference: Row, seed: int) -> Row:
         drop = paired_drop(reference.correct, row.correct, seed)
     pairs = zip(reference.latencies, row.latencies, strict=False)
     return dataclasses.replace(row, drop=drop, speedups=tuple(speedup(ours, other, seed) for ours, other in pairs))
+
+
+def _saturation(environment: Environment, models: Mapping[str, Model]) -> Iterator[str]:
+    """Say what sessions need on processors where integer products saturate."""
+    if environment.saturates_products and any(map(is_quantized, models.values())):
+        yield (
+            "This processor has no VNNI: sums of its 8-bit products saturate unless a session of ONNX Runtime sets "
+            f"{EXACT_PRODUCTS} to 1, as it was set here; do so wherever you run the INT8 model on such a processor."
+        )

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2] / "quantlab"
 
 # From what everything may use to what uses everything; names on one line may not import each other.
 LAYERS = [
-    {"errors", "files", "progress", "cores"},
+    {"errors", "files", "progress", "cores", "processor"},
     {"scheme", "data"},
     {"affine", "plan", "stats"},
     {"graph", "calibrators", "torchgraph"},

@@ -8,7 +8,7 @@ import platform
 
 import pytest
 
-from quantlab.evaluation.environment import families, installed_version, parse_cpuinfo, read_environment
+from quantlab.evaluation.environment import installed_version, read_environment
 
 
 def test_this_machine_is_described():
@@ -26,33 +26,9 @@ def test_a_package_that_is_not_installed_is_left_out():
 
 
 @pytest.mark.parametrize(
-    ("text", "name", "found"),
-    [
-        ("model name\t: Chip 9\nflags\t\t: sse avx2 avx512_vnni\n\nflags : none", "Chip 9", ("AVX2", "AVX-512 VNNI")),
-        ("processor : 0\nFeatures : fp asimd asimddp i8mm\n", None, ("DotProd", "I8MM")),
-        ("processor : 0\nmodel name : Old\nflags : sse2 avx\n", "Old", ()),
-    ],
-    ids=["x86-64", "arm", "old"],
-)
-def test_flags_are_read_from_what_linux_tells(text: str, name: str | None, found: tuple[str, ...]):
-    read_name, flags = parse_cpuinfo(text)
-    assert read_name == name
-    assert flags is not None
-    assert families(flags) == found
-
-
-def test_a_listing_without_flags_is_unknown():
-    assert parse_cpuinfo("processor : 0\n") == (None, None)
-
-
-@pytest.mark.parametrize(
     ("instructions", "expected"),
     [(("AVX2",), False), (("AVX2", "AVX-VNNI"), True), (("DotProd",), True), ((), False), (None, None)],
 )
 def test_int8_needs_dot_products(instructions: tuple[str, ...] | None, *, expected: bool | None):
     environment = dataclasses.replace(read_environment(), instructions=instructions)
     assert environment.has_int8_instructions is expected
-
-
-def test_two_spellings_are_one_family():
-    assert families(["avx512vnni", "AVX512_VNNI"]) == ("AVX-512 VNNI",)
