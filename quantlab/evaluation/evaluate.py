@@ -54,15 +54,16 @@ def evaluate(
     _check(models, engines)
     asked = JudgeSettings(settings.output, tuple(sorted({1, settings.top_k})), settings.task)
     with progress("evaluating", batches.size) as advance:
-        judgements, samples = judge(models, engines, batches, asked, advance)
+        judged = judge(models, engines, batches, asked, advance)
     costs = measure_costs(models, engines, batches, settings, progress=progress)
-    rows = [_row(name, models[name], engines[name], judgements[name], costs) for name in models]
-    _logger.info("evaluated %d models on %d samples", len(models), samples)
+    rows = [_row(name, models[name], engines[name], judged.judgements[name], costs) for name in models]
+    _logger.info("evaluated %d models on %d samples", len(models), judged.samples)
     return Evaluation(
         rows=tuple(_compared(row, rows[0], settings.seed) for row in rows),
         data=batches.name,
-        samples=samples,
-        output=judgements[rows[0].name].output,
+        samples=judged.samples,
+        samples_sha256=judged.samples_sha256,
+        output=judged.judgements[rows[0].name].output,
         environment=(environment := read_environment()),
         notes=(*costs.notes, *_saturation(environment, models)),
     )

@@ -84,6 +84,7 @@ class Evaluation:
         output: the name of the reference's output that was judged.
         environment: the machine and its software.
         notes: what the reader should know besides, as sentences.
+        samples_sha256: what tells these samples from others, or None where that was not noted.
     """
 
     rows: tuple[Row, ...]
@@ -92,6 +93,7 @@ class Evaluation:
     output: str
     environment: Environment
     notes: tuple[str, ...] = field(default=())
+    samples_sha256: str | None = None
 
     @property
     def reference(self) -> Row:
@@ -134,6 +136,7 @@ class Evaluation:
             "data": self.data,
             "samples": self.samples,
             "labelled": self.labelled,
+            "samples_sha256": self.samples_sha256,
             "output": self.output,
             "rows": [row.to_json() for row in self.rows],
             "environment": self.environment.to_json(),

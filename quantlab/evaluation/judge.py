@@ -18,6 +18,7 @@ from quantlab.evaluation.accuracy import Bits
 from quantlab.evaluation.agreement import Agreement, AgreementCount, Sqnr, SqnrSum
 from quantlab.evaluation.answers import Task, answers_of, check_numbers, output_name, right_answers
 from quantlab.evaluation.latency import repeated
+from quantlab.evaluation.sample_hash import SampleHash
 from quantlab.graph.model import Model
 
 
@@ -36,6 +37,21 @@ class Judgement:
     correct: Mapping[int, Bits]
     agreement: Agreement | None
     sqnr: Sqnr | None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Judged:
+    """What all models did with the same samples.
+
+    Attributes:
+        judgements: by the name of the model.
+        samples: how many there were.
+        samples_sha256: what tells these samples from others; see `SampleHash`.
+    """
+
+    judgements: Mapping[str, Judgement]
+    samples: int
+    samples_sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +75,15 @@ def judge(
     batches: Batches,
     settings: JudgeSettings,
     on_progress: Callable[[int], None] | None = None,
-) -> tuple[dict[str, Judgement], int]:
-    """Return what each model did, by name, and how many samples there were.
+) -> Judged:
+    """Return what each model did, by name, and which samples there were.
 
     Raises:
         DataError: there is not a single sample, or the data do not fit a model.
         EngineError: an engine refuses a model, outputs cannot be compared, or an output is NaN.
     """
     reference = next(iter(models.values()))
-    samples = 0
+    samples, seen = 0, SampleHash()
     with ExitStack() as stack:
         tallies = {}
         for name, model in models.items():
@@ -80,11 +96,12 @@ def judge(
                     output = tally.add(batch, expected)
                 expected = output if expected is None else expected
             samples += batch.size
+            seen.add(batch)
             if on_progress:
                 on_progress(batch.size)
     if samples == 0:
         raise DataError(f"data {batches.name!r}: not a single sample to evaluate with; check the path and the range")
-    return {name: tally.result() for name, tally in tallies.items()}, samples
+    return Judged({name: tally.result() for name, tally in tallies.items()}, samples, seen.result())
 
 
 @contextmanager

@@ -86,7 +86,7 @@ def test_the_verdict_comes_before_every_table(report):
 
 def test_no_name_becomes_markup(report):
     plain, hostile = Page(to_html(report)), Page(to_html(with_name(report, HOSTILE)))
-    assert len(hostile.tags("script")) == len(plain.tags("script")) == 2
+    assert len(hostile.tags("script")) == len(plain.tags("script")) > 2
     assert hostile.tags("img") == []
     assert not [name for _, attributes in hostile.elements for name in attributes if name.startswith("on")]
     assert HOSTILE in hostile.said()
@@ -95,7 +95,7 @@ def test_no_name_becomes_markup(report):
 def test_the_histogram_data_come_through_a_hostile_name_unchanged(report):
     page = Page(to_html(with_name(report, HOSTILE)))
     data = next(text for tag, text in page.texts if tag == "script")
-    assert HOSTILE in json.loads(data)["tensors"]
+    assert HOSTILE in json.loads(data)["histograms"]["tensors"]
 
 
 def test_half_a_surrogate_pair_in_a_name_can_be_written(report):

@@ -1,13 +1,4 @@
 "use strict";
-// Sorting, searching, the theme and histograms. Texts are only ever set as text, never parsed as markup.
-
-function make(tag, attributes, text) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes || {})) made.setAttribute(name, value);
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
 function draw(tag, attributes, text) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
@@ -15,73 +6,8 @@ function draw(tag, attributes, text) {
   return made;
 }
 
-// Theme: what the system prefers, until the button says otherwise.
-const themeButton = document.getElementById("theme");
-const root = document.documentElement;
-function isDark() {
-  return root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-}
-function nameTheme() { themeButton.textContent = isDark() ? "Light theme" : "Dark theme"; }
-themeButton.hidden = false;
-themeButton.addEventListener("click", () => { root.dataset.theme = isDark() ? "light" : "dark"; nameTheme(); });
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", nameTheme);
-nameTheme();
-
-// Sorting: by the number behind a cell where it has one, else by its text; unknown numbers come last.
-function key(row, column) {
-  const cell = row.cells[column];
-  if (cell.dataset.value === undefined) return cell.textContent;
-  return cell.dataset.value === "" ? null : Number(cell.dataset.value);
-}
-
-function compare(one, two, sign) {
-  if (one === null || two === null) return (one === null) - (two === null);
-  if (typeof one === "number" && typeof two === "number") return sign * (one - two);
-  return sign * String(one).localeCompare(String(two), "en", { numeric: true });
-}
-
-function sortBy(table, column) {
-  const heads = Array.from(table.tHead.rows[0].cells);
-  const isUp = heads[column].getAttribute("aria-sort") !== "ascending";
-  heads.forEach((head) => head.removeAttribute("aria-sort"));
-  heads[column].setAttribute("aria-sort", isUp ? "ascending" : "descending");
-  const rows = Array.from(table.tBodies[0].rows).map((row) => [key(row, column), row]);
-  rows.sort((one, two) => compare(one[0], two[0], isUp ? 1 : -1));
-  table.tBodies[0].append(...rows.map((pair) => pair[1]));
-}
-
-function search(table, wanted, said) {
-  const words = wanted.toLowerCase().split(/\s+/).filter(Boolean);
-  const rows = Array.from(table.tBodies[0].rows);
-  let shown = 0;
-  for (const row of rows) {
-    const text = row.textContent.toLowerCase();
-    row.hidden = !words.every((word) => text.includes(word));
-    shown += row.hidden ? 0 : 1;
-  }
-  said.textContent = words.length ? `${shown} of ${rows.length} rows` : `${rows.length} rows`;
-}
-
-for (const table of document.querySelectorAll("table.searchable")) {
-  Array.from(table.tHead.rows[0].cells).forEach((head, column) => {
-    const button = make("button", { type: "button" }, head.textContent);
-    head.replaceChildren(button);
-    button.addEventListener("click", () => sortBy(table, column));
-  });
-  const label = make("label", {}, "Search ");
-  const input = make("input", { type: "search" });
-  input.setAttribute("aria-label", `Search ${table.caption.textContent}`);
-  label.append(input);
-  const said = make("span", { class: "quiet", role: "status" });
-  input.addEventListener("input", () => search(table, input.value, said));
-  search(table, "", said);
-  const box = make("div", { class: "search" });
-  box.append(label, said);
-  table.parentElement.before(box);
-}
-
 // Histograms: magnitudes in bins of one width, `positive` from 0 up and `negative` from 0 down.
-const histograms = JSON.parse(document.getElementById("histogram-data").textContent);
+const histograms = JSON.parse(document.getElementById("data").textContent).histograms;
 const dialog = document.getElementById("histogram");
 const logBox = document.getElementById("histogram-log");
 const HEIGHT = 300, FOOT = 24;
