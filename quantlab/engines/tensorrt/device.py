@@ -54,59 +54,87 @@ class DeviceArray:
         self._memory.free(self.address)
 
 
-def run_on_device(execution: Execution, memory: Memory, batch: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the outputs of a batch on the GPU, on the GPU.
+class DeviceRuns:
+    """Runs of one plan on batches that lie on the GPU.
 
-    Args:
-        execution: the loaded plan.
-        memory: of the same GPU.
-        batch: by input name, torch tensors or objects with `__cuda_array_interface__`, contiguous.
-
-    Raises:
-        DataError: an input is missing, unknown, on the host, not contiguous, or of a wrong type or shape.
-        EngineError: the plan has an output whose size only running tells, or TensorRT failed.
+    An execution context must not run on two streams at once. So all torch batches of a plan go on one stream, which
+    torch keeps alive as long as memory may be recorded on it, and every other run waits for it.
     """
-    if all(hasattr(value, "data_ptr") for value in batch.values()):
-        return _run_torch(execution, batch)
-    interfaces = {name: _interface_of(name, value) for name, value in batch.items()}
-    described = {name: _Described(tuple(i["shape"]), np.dtype(i["typestr"])) for name, i in interfaces.items()}
-    shapes = _output_shapes(execution, described)
-    for interface in interfaces.values():
-        stream = interface.get("stream", _LEGACY_DEFAULT_STREAM)
-        if stream is not None:
-            memory.wait_for(stream)
-    outputs = {name: DeviceArray(memory, shape, execution.dtypes[name]) for name, shape in shapes.items()}
-    _bind(execution, {name: int(interface["data"][0]) for name, interface in interfaces.items()})
-    _bind(execution, {name: output.address for name, output in outputs.items()})
-    execution.enqueue(memory.stream)
-    memory.synchronize()
-    return dict(outputs)
+
+    def __init__(self, execution: Execution, memory: Memory) -> None:
+        """Take over a loaded plan, and memory of the same GPU."""
+        self._execution = execution
+        self._memory = memory
+        self._torch_stream: Any = None
+
+    def run(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the outputs of a batch on the GPU, on the GPU.
+
+        Args:
+            batch: by input name, torch tensors or objects with `__cuda_array_interface__`, contiguous.
+
+        Raises:
+            DataError: an input is missing, unknown, on the host or another GPU, not contiguous, or of a wrong type or
+                shape.
+            EngineError: the plan has an output whose size only running tells, or TensorRT failed.
+        """
+        if batch and all(hasattr(value, "data_ptr") for value in batch.values()):
+            return self._run_torch(batch)
+        return self._run_interfaces({name: _interface_of(name, value) for name, value in batch.items()})
+
+    def wait(self) -> None:
+        """Wait until no torch batch is running any more."""
+        if self._torch_stream is not None:
+            self._torch_stream.synchronize()
+
+    def _run_interfaces(self, interfaces: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        execution, memory = self._execution, self._memory
+        described = {name: _Described(tuple(i["shape"]), np.dtype(i["typestr"])) for name, i in interfaces.items()}
+        shapes = _output_shapes(execution, described)
+        self.wait()
+        for interface in interfaces.values():
+            stream = interface.get("stream", _LEGACY_DEFAULT_STREAM)
+            if stream is not None:
+                memory.wait_for(stream)
+        outputs = {name: DeviceArray(memory, shape, execution.dtypes[name]) for name, shape in shapes.items()}
+        _bind(execution, {name: int(i["data"][0]) for name, i in interfaces.items() if name in execution.dtypes})
+        _bind(execution, {name: output.address for name, output in outputs.items()})
+        execution.enqueue(memory.stream)
+        memory.synchronize()
+        return dict(outputs)
+
+    def _run_torch(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        import torch
+
+        execution = self._execution
+        for name, tensor in batch.items():
+            _check_torch(name, tensor, self._memory.device)
+        types = {name: _numpy_type_of(name, tensor) for name, tensor in batch.items()}
+        described = {name: _Described(tuple(tensor.shape), types[name]) for name, tensor in batch.items()}
+        shapes = _output_shapes(execution, described)
+        device = next(iter(batch.values())).device
+        outputs = {
+            name: torch.empty(shape, dtype=_torch_type_of(execution.dtypes[name]), device=device)
+            for name, shape in shapes.items()
+        }
+        everything = {**{name: tensor for name, tensor in batch.items() if name in execution.dtypes}, **outputs}
+        _bind(execution, {name: tensor.data_ptr() for name, tensor in everything.items()})
+        if self._torch_stream is None:
+            self._torch_stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        current, stream = torch.cuda.current_stream(device), self._torch_stream
+        stream.wait_stream(current)
+        execution.enqueue(stream.cuda_stream)
+        current.wait_stream(stream)
+        for tensor in everything.values():  # torch must not give their memory to others before the run is over
+            tensor.record_stream(stream)
+        return outputs
 
 
-def _run_torch(execution: Execution, batch: Mapping[str, Any]) -> dict[str, Any]:
-    import torch
-
-    for name, tensor in batch.items():
-        if not tensor.is_cuda or not tensor.is_contiguous():
-            raise DataError(f"input {name!r}: it must be contiguous and on the GPU; call .cuda().contiguous()")
-    types = {name: _numpy_type_of(name, tensor) for name, tensor in batch.items()}
-    described = {name: _Described(tuple(tensor.shape), types[name]) for name, tensor in batch.items()}
-    shapes = _output_shapes(execution, described)
-    device = next(iter(batch.values())).device
-    current = torch.cuda.current_stream(device)
-    stream: Any = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-    outputs = {
-        name: torch.empty(shape, dtype=_torch_type_of(execution.dtypes[name]), device=device)
-        for name, shape in shapes.items()
-    }
-    everything = {**batch, **outputs}
-    _bind(execution, {name: tensor.data_ptr() for name, tensor in everything.items()})
-    stream.wait_stream(current)
-    execution.enqueue(stream.cuda_stream)
-    current.wait_stream(stream)
-    for tensor in everything.values():  # torch must not give their memory to others before the run is over
-        tensor.record_stream(stream)
-    return outputs
+def _check_torch(name: str, tensor: Any, device: int) -> None:  # noqa: ANN401
+    if not tensor.is_cuda or not tensor.is_contiguous():
+        raise DataError(f"input {name!r}: it must be contiguous and on the GPU; call .cuda().contiguous()")
+    if tensor.device.index != device:
+        raise DataError(f"input {name!r}: it lies on GPU {tensor.device.index}, and the plan on GPU {device}; move it")
 
 
 def _interface_of(name: str, value: Any) -> Mapping[str, Any]:  # noqa: ANN401
@@ -121,6 +149,9 @@ def _interface_of(name: str, value: Any) -> Mapping[str, Any]:  # noqa: ANN401
 
 def _output_shapes(execution: Execution, described: Mapping[str, _Described]) -> dict[str, Shape]:
     check_feeds(described, execution.inputs)  # type: ignore[arg-type]
+    if execution.on_host:
+        on_host = ", ".join(map(repr, sorted(execution.on_host)))
+        raise EngineError(f"{on_host}: TensorRT reads or writes it on the host; run this plan on host arrays")
     shapes = execution.infer({name: item.shape for name, item in described.items()})
     for name, shape in shapes.items():
         if -1 in shape:

@@ -17,6 +17,7 @@ from quantlab.engines.tensorrt.runtimes import import_runtime, installed_runtime
 from quantlab.engines.tensorrt.session import TensorRtSession
 from quantlab.engines.tensorrt.settings import BuildSettings
 from quantlab.engines.tensorrt.startup import load_plugins, process_logger
+from quantlab.errors import QuantlabError
 from quantlab.graph.model import Model
 
 
@@ -97,4 +98,9 @@ class TensorRT:
         record.check(str(path), version=trt.__version__, gpu=current_gpu())
         load_plugins(trt, process_logger(trt), tuple(record.plugins or ()))
         memory = open_memory(self.memory)  # first: loading a plan needs the context
-        return TensorRtSession(Execution(trt, data, self.run), memory, model=model, cuda_graph=self.run.cuda_graph)
+        try:
+            execution = Execution(trt, data, self.run)
+        except QuantlabError:
+            memory.close()
+            raise
+        return TensorRtSession(execution, memory, model=model, cuda_graph=self.run.cuda_graph)

@@ -7,6 +7,7 @@ one was tested with a stand-in for TensorRT on the H200's memory, streams, event
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,14 @@ import numpy as np
 import onnx_ir as ir
 
 from quantlab.data.batch import InputSpec
+from quantlab.engines.tensorrt.gpu import current_gpu
 from quantlab.engines.tensorrt.messages import shortened
 from quantlab.engines.tensorrt.shapes import Shape, ShapeRange
 from quantlab.engines.tensorrt.startup import messages_of, process_logger
-from quantlab.errors import EngineError
+from quantlab.errors import EngineError, RecipeError
 from quantlab.files import replacing
+
+_logger = logging.getLogger(__name__)
 
 # TensorRT's words for types, where they differ from ONNX's.
 _TYPES: Mapping[str, str] = {"HALF": "FLOAT16", "BF16": "BFLOAT16"}
@@ -48,6 +52,7 @@ class Execution:
         inputs: what it must be fed; free axes are None.
         outputs: names, in the plan's order.
         dtypes: numpy type of every input and output.
+        on_host: the inputs and outputs that TensorRT reads or writes on the host, because they tell shapes.
         captures_itself: whether the runtime makes the CUDA graph, so that the caller need not.
     """
 
@@ -56,19 +61,24 @@ class Execution:
 
         Raises:
             EngineError: TensorRT refuses it; the message says why.
+            RecipeError: the runtime does not know a setting.
         """
+        if settings.runtime_cache is not None and not hasattr(trt, "CudaGraphStrategy"):
+            raise RecipeError(f"runtime cache: only tensorrt_rtx compiles while it runs; leave it out for {_name(trt)}")
         self.trt = trt
         self._logger = process_logger(trt)
         self._logger.messages.clear()
         self._runtime = trt.Runtime(self._logger)
-        self._engine = self._accepted("load the plan", self._runtime.deserialize_cuda_engine(plan))
+        self._engine = self._accepted("load the plan", self._runtime.deserialize_cuda_engine(plan), _supported(trt))
         self._cache: Any = None
         self._cache_path = settings.runtime_cache
         self.captures_itself = False
-        self._context = self._accepted("make an execution context", self._make_context(settings))
+        self._context = self._accepted("make an execution context", self._make_context(settings), _supported(trt))
         names = [self._engine.get_tensor_name(index) for index in range(self._engine.num_io_tensors)]
         self.dtypes = {name: _numpy_type(self._engine.get_tensor_dtype(name)) for name in names}
         modes = {name: self._engine.get_tensor_mode(name) for name in names}
+        locations = {name: self._engine.get_tensor_location(name) for name in names}
+        self.on_host = frozenset(name for name in names if locations[name] == trt.TensorLocation.HOST)
         self.inputs = tuple(self._spec(name) for name in names if modes[name] == trt.TensorIOMode.INPUT)
         self.outputs = tuple(name for name in names if modes[name] == trt.TensorIOMode.OUTPUT)
 
@@ -86,9 +96,13 @@ class Execution:
                     f"input {name!r}: shape {sizes} is outside of {self.range_of(name)} (smallest, usual, largest) "
                     "that the plan was built for; build it again with another --shape"
                 )
-        missing = list(self._context.infer_shapes())
+        try:
+            missing = list(self._context.infer_shapes())
+        except RuntimeError as error:
+            reasons = messages_of(self.trt, self._logger, "ERROR", "INTERNAL_ERROR") or [str(error)]
+            raise EngineError(f"{_name(self.trt)}: it cannot tell the outputs' shapes: {shortened(reasons)}") from error
         if missing:
-            raise EngineError(f"{self._name}: nothing says the shape or value of {', '.join(missing)}")
+            raise EngineError(f"{_name(self.trt)}: nothing says the shape or value of {', '.join(missing)}")
         return {name: tuple(self._context.get_tensor_shape(name)) for name in self.outputs}
 
     def range_of(self, name: str) -> ShapeRange:
@@ -118,10 +132,6 @@ class Execution:
                 temporary.write_bytes(memoryview(self._cache.serialize()))
         self._cache = self._context = self._engine = self._runtime = None
 
-    @property
-    def _name(self) -> str:
-        return f"{getattr(self.trt, '__name__', 'tensorrt')} {self.trt.__version__}"
-
     def _make_context(self, settings: RunSettings) -> Any:  # noqa: ANN401
         """Return a context; only TensorRT-RTX can be told of a cache and of graphs."""
         if not hasattr(self.trt, "CudaGraphStrategy"):
@@ -132,8 +142,9 @@ class Execution:
             self.captures_itself = True
         if settings.runtime_cache is not None:
             self._cache = config.create_runtime_cache()
-            if settings.runtime_cache.exists():
-                self._cache.deserialize(settings.runtime_cache.read_bytes())
+            if settings.runtime_cache.exists() and not self._cache.deserialize(settings.runtime_cache.read_bytes()):
+                # Of another GPU, driver or version: kernels are compiled anew, and the file is written anew.
+                _logger.info("%s: TensorRT-RTX does not take this cache; filling a new one", settings.runtime_cache)
             config.set_runtime_cache(self._cache)
         return self._engine.create_execution_context(config)
 
@@ -141,12 +152,23 @@ class Execution:
         shape = tuple(None if axis < 0 else int(axis) for axis in self._engine.get_tensor_shape(name))
         return InputSpec(name, self.dtypes[name], shape)
 
-    def _accepted(self, what: str, made: Any) -> Any:  # noqa: ANN401
+    def _accepted(self, what: str, made: Any, advice: str = "") -> Any:  # noqa: ANN401
         """Return what TensorRT made; it says None, and logs why, where it refuses."""
         if made is not None:
             return made
-        reasons = messages_of(self.trt, self._logger, "ERROR", "INTERNAL_ERROR")
-        raise EngineError(f"{self._name}: cannot {what}: {shortened(reasons) or 'it gives no reason'}")
+        reasons = shortened(messages_of(self.trt, self._logger, "ERROR", "INTERNAL_ERROR"))
+        raise EngineError(f"{_name(self.trt)}: cannot {what}: {reasons or 'it gives no reason'}{advice}")
+
+
+def _name(trt: Any) -> str:  # noqa: ANN401
+    return f"{getattr(trt, '__name__', 'tensorrt')} {trt.__version__}"
+
+
+def _supported(trt: Any) -> str:  # noqa: ANN401
+    """Return, for a message, on which GPUs TensorRT-RTX runs plans; empty for TensorRT."""
+    words = [word.removeprefix("SM") for word in getattr(getattr(trt, "ComputeCapability", None), "__members__", ())]
+    listing = ", ".join(f"{word[:-1]}.{word[-1]}" for word in words if word.isdigit())
+    return f" (it runs on GPUs of compute capability {listing}; this is {current_gpu() or 'none'})" if listing else ""
 
 
 def _numpy_type(dtype: Any) -> np.dtype[Any]:  # noqa: ANN401

@@ -9,7 +9,8 @@ Addresses are plain integers, which is what TensorRT takes. Both ran on an H200 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Literal
 
@@ -20,7 +21,23 @@ from quantlab.errors import EngineError, EngineMissing, RecipeError
 
 MemoryName = Literal["auto", "cuda", "pycuda"]
 
-_INSTALL = "pip install 'quantlab[tensorrt]' (cuda.bindings), or pip install 'quantlab[pycuda]'"
+_INSTALL = (
+    "pip install 'quantlab[tensorrt]' or 'quantlab[tensorrt-rtx]' (with cuda.bindings), "
+    "or pip install 'quantlab[pycuda]'"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """Captured work.
+
+    Attributes:
+        launch: put all of it on the stream again, at once.
+        close: give it back; it must not be running.
+    """
+
+    launch: Callable[[], None]
+    close: Callable[[], None]
 
 
 class Memory(ABC):
@@ -30,6 +47,11 @@ class Memory(ABC):
     """
 
     name: str
+
+    @property
+    @abstractmethod
+    def device(self) -> int:
+        """The number of the GPU, as CUDA counts those that this process may use."""
 
     @property
     @abstractmethod
@@ -77,8 +99,12 @@ class Memory(ABC):
         """Return the time between two events, once the stream has passed both."""
 
     @abstractmethod
-    def capture(self, work: Callable[[], None]) -> Callable[[], None]:
-        """Return what launches again, as one CUDA graph, all that `work` puts on the stream.
+    def drop(self, events: Iterable[Any]) -> None:
+        """Give events back."""
+
+    @abstractmethod
+    def capture(self, work: Callable[[], None]) -> Graph:
+        """Return, as one CUDA graph, all that `work` puts on the stream.
 
         Raises:
             EngineError: the package cannot, or the work cannot be captured.

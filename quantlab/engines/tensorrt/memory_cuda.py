@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from quantlab.data.batch import Array
-from quantlab.engines.tensorrt.memory import Memory, address_of, bytes_of
+from quantlab.engines.tensorrt.memory import Graph, Memory, address_of, bytes_of
 from quantlab.errors import EngineError
 
 
@@ -25,6 +25,11 @@ class CudaMemory(Memory):
         self._stream = self._checked("make a stream", runtime.cudaStreamCreateWithFlags(runtime.cudaStreamNonBlocking))
         self._copy_in = runtime.cudaMemcpyKind.cudaMemcpyHostToDevice
         self._copy_out = runtime.cudaMemcpyKind.cudaMemcpyDeviceToHost
+
+    @property
+    def device(self) -> int:
+        """The current device of this thread."""
+        return int(self._checked("tell the device", self._cuda.cudaGetDevice()))
 
     @property
     def stream(self) -> int:
@@ -81,8 +86,13 @@ class CudaMemory(Memory):
         """Return the time between two events."""
         return float(self._checked("read an event", self._cuda.cudaEventElapsedTime(start, end)))
 
-    def capture(self, work: Callable[[], None]) -> Callable[[], None]:
-        """Return what launches the work again as a graph."""
+    def drop(self, events: Iterable[Any]) -> None:
+        """Destroy events."""
+        for event in events:
+            self._checked("drop an event", self._cuda.cudaEventDestroy(event))
+
+    def capture(self, work: Callable[[], None]) -> Graph:
+        """Return the work as a graph."""
         cuda, stream = self._cuda, self._stream
         mode = cuda.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
         self._checked("begin a CUDA graph", cuda.cudaStreamBeginCapture(stream, mode))
@@ -93,7 +103,10 @@ class CudaMemory(Memory):
         graph = self._checked("capture a CUDA graph", ended)
         launchable = self._checked("make a CUDA graph", cuda.cudaGraphInstantiate(graph, 0))
         self._checked("drop a captured graph", cuda.cudaGraphDestroy(graph))
-        return lambda: self._checked("launch a CUDA graph", cuda.cudaGraphLaunch(launchable, stream))
+        return Graph(
+            launch=lambda: self._checked("launch a CUDA graph", cuda.cudaGraphLaunch(launchable, stream)),
+            close=lambda: self._checked("drop a CUDA graph", cuda.cudaGraphExecDestroy(launchable)),
+        )
 
     def close(self) -> None:
         """Destroy the stream."""

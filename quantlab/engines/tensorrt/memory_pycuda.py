@@ -6,14 +6,14 @@ makes one that torch does not share.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from quantlab.data.batch import Array
-from quantlab.engines.tensorrt.memory import Memory, bytes_of
+from quantlab.engines.tensorrt.memory import Graph, Memory, bytes_of
 from quantlab.errors import EngineError
 
 
@@ -33,6 +33,13 @@ class PycudaMemory(Memory):
         self._cuda = driver
         self._stream = driver.Stream()
         self._live: dict[int, Any] = {}
+
+    @property
+    def device(self) -> int:
+        """The device of the current context."""
+        here = self._cuda.Context.get_device().pci_bus_id()
+        count = self._cuda.Device.count()
+        return next(number for number in range(count) if self._cuda.Device(number).pci_bus_id() == here)
 
     @property
     def stream(self) -> int:
@@ -91,7 +98,10 @@ class PycudaMemory(Memory):
         """Return the time between two events."""
         return float(start.time_till(end))
 
-    def capture(self, work: Callable[[], None]) -> Callable[[], None]:
+    def drop(self, events: Iterable[Any]) -> None:
+        """Let PyCUDA destroy events with their objects."""
+
+    def capture(self, work: Callable[[], None]) -> Graph:
         """Refuse: PyCUDA has no graphs."""
         raise EngineError("pycuda: it knows no CUDA graphs; use cuda.bindings, or leave the graph out")
 

@@ -1,7 +1,8 @@
 """Outputs whose size only running tells, such as the boxes that a detector keeps, ask for memory as they go.
 
-Source: IOutputAllocator; TensorRT calls `reallocate_output` with the bytes it needs and `notify_shape` with the shape
-it found.
+Source: IOutputAllocator; TensorRT calls `reallocate_output_async` (or, of an older runtime, `reallocate_output`) with
+the bytes it needs, and `notify_shape` with the shape it found. It calls them from C++, which no Python exception may
+cross: what went wrong is kept and raised after the run.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from quantlab.data.batch import Array
 from quantlab.engines.tensorrt.execution import Execution
 from quantlab.engines.tensorrt.memory import Memory
 from quantlab.engines.tensorrt.shapes import Shape
+from quantlab.errors import EngineError
 
 
 class Outputs:
@@ -31,21 +33,44 @@ class Outputs:
         for name, allocator in self._allocators.items():
             execution.bind_allocator(name, allocator)
 
+    @property
+    def are_known(self) -> bool:
+        """Whether all shapes are known, so that the run allocates nothing."""
+        return not self._allocators
+
+    def check(self) -> None:
+        """Pass on what kept an output from its memory.
+
+        Raises:
+            EngineError: the GPU had none left.
+        """
+        for allocator in self._allocators.values():
+            if allocator.error is not None:
+                raise allocator.error
+
     def fetched(self) -> dict[str, Array]:
-        """Return the other outputs, once the run is over, and give their memory back."""
-        result = {}
-        for name, allocator in self._allocators.items():
-            dtype = self._execution.dtypes[name]
-            size = math.prod(allocator.shape) * dtype.itemsize
-            host = self._memory.pinned(size)
+        """Return the other outputs, once the run is over."""
+        return {name: self._fetched(name, allocator) for name, allocator in self._allocators.items()}
+
+    def close(self) -> None:
+        """Give the memory of the other outputs back."""
+        for allocator in self._allocators.values():
+            if allocator.address:
+                self._memory.free(allocator.address)
+                allocator.address = 0
+
+    def _fetched(self, name: str, allocator: Any) -> Array:  # noqa: ANN401 - TensorRT has no types
+        dtype = self._execution.dtypes[name]
+        size = math.prod(allocator.shape) * dtype.itemsize
+        host = self._memory.pinned(size)
+        try:
             if size:
                 self._memory.to_host(host[:size], allocator.address)
                 self._memory.synchronize()
-            result[name] = host[:size].view(dtype).reshape(allocator.shape).copy()
+            array: Array = host[:size].view(dtype).reshape(allocator.shape).copy()
+            return array
+        finally:
             self._memory.free_pinned(host)
-            if allocator.address:
-                self._memory.free(allocator.address)
-        return result
 
 
 def make_allocator(trt: Any, memory: Memory) -> Any:  # noqa: ANN401 - TensorRT has no types
@@ -56,12 +81,20 @@ def make_allocator(trt: Any, memory: Memory) -> Any:  # noqa: ANN401 - TensorRT 
             trt.IOutputAllocator.__init__(self)
             self.address = 0
             self.shape: Shape = ()
+            self.error: EngineError | None = None
 
         def reallocate_output(self, name: str, address: int, size: int, alignment: int) -> int:
-            if self.address:
-                memory.free(self.address)
-            self.address = memory.allocate(size)  # CUDA aligns to 256 bytes, more than TensorRT asks for
+            try:
+                if self.address:
+                    memory.free(self.address)
+                    self.address = 0
+                self.address = memory.allocate(size)  # CUDA aligns to 256 bytes, more than TensorRT asks for
+            except EngineError as error:
+                self.error = error
             return self.address
+
+        def reallocate_output_async(self, name: str, address: int, size: int, alignment: int, stream: int) -> int:
+            return self.reallocate_output(name, address, size, alignment)
 
         def notify_shape(self, name: str, shape: Any) -> None:  # noqa: ANN401
             self.shape = tuple(shape)

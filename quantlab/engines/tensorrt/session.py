@@ -9,7 +9,7 @@ Buffers grow to the largest batch seen and are used again. Batches that are on t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +17,12 @@ import numpy as np
 
 from quantlab.data.batch import Array, Feeds
 from quantlab.engines.engine import Session, check_feeds
-from quantlab.engines.tensorrt.device import run_on_device
+from quantlab.engines.tensorrt.device import DeviceRuns
 from quantlab.engines.tensorrt.execution import Execution
-from quantlab.engines.tensorrt.memory import Memory
+from quantlab.engines.tensorrt.memory import Graph, Memory, address_of
 from quantlab.engines.tensorrt.output_allocator import Outputs
 from quantlab.engines.tensorrt.shapes import Shape
+from quantlab.errors import EngineError
 from quantlab.graph.model import Model
 
 
@@ -49,12 +50,14 @@ class TensorRtSession(Session):
         self._memory = memory
         self._uses_graph = cuda_graph and not execution.captures_itself
         self._buffers: dict[str, _Buffer] = {}
-        self._graph: Callable[[], None] | None = None
+        self._device_runs = DeviceRuns(execution, memory)
+        self._graph: Graph | None = None
         self._graph_shapes: dict[str, Shape] = {}
 
     def run_on_device(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the outputs of a batch that lies on the GPU; see `device.run_on_device`."""
-        return run_on_device(self._execution, self._memory, batch)
+        """Return the outputs of a batch that lies on the GPU; see `DeviceRuns.run`."""
+        self._check_open()
+        return self._device_runs.run(batch)
 
     def time_parts(self, feeds: Feeds) -> tuple[float, float]:
         """Run once, and return the time from the first copy to the last, and that of the kernels alone, in ms.
@@ -64,11 +67,14 @@ class TensorRtSession(Session):
         Raises:
             DataError, EngineError: as `run`.
         """
+        self._check_open()
         check_feeds(feeds, self.inputs)
         marks: list[Any] = []
         self._run_marked(feeds, lambda: marks.append(self._memory.mark()))
         begin, before, after, end = marks
-        return self._memory.elapsed_ms(begin, end), self._memory.elapsed_ms(before, after)
+        times = self._memory.elapsed_ms(begin, end), self._memory.elapsed_ms(before, after)
+        self._memory.drop(marks)
+        return times
 
     def _run(self, feeds: Feeds) -> Mapping[str, Array]:
         outputs = self._run_marked(feeds, lambda: None)
@@ -79,44 +85,68 @@ class TensorRtSession(Session):
         execution, memory = self._execution, self._memory
         feeds = {name: array for name, array in feeds.items() if name in execution.dtypes}  # it drops unread inputs
         shapes = {name: array.shape for name, array in feeds.items()}
-        outputs = Outputs(execution, memory, execution.infer(shapes))
-        views = {name: self._view(name, shape) for name, shape in {**shapes, **outputs.known}.items()}
-        for name, array in feeds.items():
+        self._device_runs.wait()
+        views = {name: self._view(name, shape) for name, shape in shapes.items()}
+        for name, array in feeds.items():  # before shapes are inferred: some inputs are shapes
             np.copyto(views[name], array)
-        mark()
-        for name in feeds:
-            memory.to_device(self._buffers[name].address, views[name])
-        mark()
-        self._enqueue(shapes)
-        mark()
-        for name in outputs.known:
-            memory.to_host(views[name], self._buffers[name].address)
-        mark()
-        memory.synchronize()
-        return {**{name: views[name].copy() for name in outputs.known}, **outputs.fetched()}
+        outputs = Outputs(execution, memory, execution.infer(shapes))
+        views |= {name: self._view(name, shape) for name, shape in outputs.known.items()}
+        try:
+            mark()
+            for name in self._on_device(feeds):
+                memory.to_device(self._buffers[name].address, views[name])
+            mark()
+            self._enqueue(shapes, outputs)
+            mark()
+            for name in self._on_device(outputs.known):
+                memory.to_host(views[name], self._buffers[name].address)
+            mark()
+            memory.synchronize()
+            return {**{name: views[name].copy() for name in outputs.known}, **outputs.fetched()}
+        finally:
+            outputs.close()
 
-    def _enqueue(self, shapes: dict[str, Shape]) -> None:
+    def _enqueue(self, shapes: dict[str, Shape], outputs: Outputs) -> None:
         """Launch the kernels; as a graph from the second run of the same shapes on, the first sets things up."""
         if self._graph is not None and shapes == self._graph_shapes:
-            self._graph()
+            self._graph.launch()
             return
-        self._execution.enqueue(self._memory.stream)
-        self._graph = None
-        if self._uses_graph:
+        self._drop_graph()
+        try:
+            self._execution.enqueue(self._memory.stream)
+        finally:
+            outputs.check()
+        # A graph cannot allocate, and would repeat the values of inputs that the host read.
+        if self._uses_graph and outputs.are_known and not self._execution.on_host:
             self._memory.synchronize()
             self._graph = self._memory.capture(lambda: self._execution.enqueue(self._memory.stream))
             self._graph_shapes = dict(shapes)
 
+    def _on_device(self, names: Iterable[str]) -> list[str]:
+        return [name for name in names if name not in self._execution.on_host]
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise EngineError("session: it is closed; open the model again")
+
+    def _drop_graph(self) -> None:
+        if self._graph is not None:
+            self._graph.close()
+            self._graph = None
+
     def _view(self, name: str, shape: Shape) -> Array:
-        """Return the pinned side of a tensor's buffer, which is made larger if need be, and bind the device side."""
+        """Return the pinned side of a tensor's buffer, which is made larger if need be, and bind the side that is read.
+
+        That is the device's but for the few tensors that TensorRT reads or writes on the host, which tell shapes.
+        """
         dtype = self._execution.dtypes[name]
         size = math.prod(shape) * dtype.itemsize
         buffer = self._buffers.get(name)
         if buffer is None or buffer.host.nbytes < size:
+            self._drop_graph()  # it holds the old address
             self._release(name)
             buffer = self._buffers[name] = _Buffer(self._memory.allocate(size), self._memory.pinned(size))
-            self._graph = None  # it holds the old address
-        self._execution.bind(name, buffer.address)
+        self._execution.bind(name, address_of(buffer.host) if name in self._execution.on_host else buffer.address)
         return buffer.view(shape, dtype)
 
     def _release(self, name: str) -> None:
@@ -126,7 +156,8 @@ class TensorRtSession(Session):
             self._memory.free_pinned(buffer.host)
 
     def _close(self) -> None:
-        self._graph = None
+        self._device_runs.wait()
+        self._drop_graph()
         for name in list(self._buffers):
             self._release(name)
         self._execution.close()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from quantlab.data.batch import Array
-from quantlab.engines.tensorrt.memory import Memory, address_of, bytes_of
+from quantlab.engines.tensorrt.memory import Graph, Memory, address_of, bytes_of
+from quantlab.errors import EngineError
 
 
 class FakeMemory(Memory):
@@ -20,20 +21,29 @@ class FakeMemory(Memory):
         live: what was allocated and not freed, by address.
         captured: how often work was captured as a graph.
         launched: how often a graph was launched.
+        graphs: captured and not given back.
+        events: recorded and not given back.
+        room_bytes: the most that can be allocated at once.
     """
 
     name = "fake"
     stream = 77
+    device = 0
 
     def __init__(self) -> None:
         self.live: dict[int, Any] = {}
         self.locked: dict[int, Array] = {}
         self.captured = 0
         self.launched = 0
+        self.graphs = 0
+        self.events = 0
+        self.room_bytes = 2**40
         self.waited: list[int] = []
         self.is_closed = False
 
     def allocate(self, size_bytes: int) -> int:
+        if size_bytes > self.room_bytes:
+            raise EngineError(f"CUDA: cannot allocate {size_bytes:,} bytes: out of memory")
         block = ctypes.create_string_buffer(max(1, size_bytes))
         address = ctypes.addressof(block)
         self.live[address] = block
@@ -67,19 +77,27 @@ class FakeMemory(Memory):
         self.waited.append(stream)
 
     def mark(self) -> float:
+        self.events += 1
         return time.perf_counter()
 
     def elapsed_ms(self, start: float, end: float) -> float:
         return 1000 * (end - start)
 
-    def capture(self, work: Callable[[], None]) -> Callable[[], None]:
+    def drop(self, events: Iterable[Any]) -> None:
+        self.events -= len(list(events))
+
+    def capture(self, work: Callable[[], None]) -> Graph:
         self.captured += 1
+        self.graphs += 1
 
         def launch() -> None:
             self.launched += 1
             work()
 
-        return launch
+        def close() -> None:
+            self.graphs -= 1
+
+        return Graph(launch, close)
 
     def close(self) -> None:
         self.is_closed = True

@@ -142,6 +142,8 @@ class RuntimeCache:
         self.data = b""
 
     def deserialize(self, data: bytes) -> bool:
+        if data == b"foreign":
+            return False
         self.data = data
         return True
 
@@ -201,6 +203,9 @@ class FakeEngine:
     def get_tensor_profile_shape(self, name: str, profile: int) -> tuple[Sequence[int], ...]:
         return self.trt.ranges[name]
 
+    def get_tensor_location(self, name: str) -> str:
+        return "host" if name in self.trt.on_host else "device"
+
     def create_engine_inspector(self) -> Any:
         return SimpleNamespace(get_engine_information=lambda form: self.trt._layers)
 
@@ -231,13 +236,21 @@ class FakeContext:
         return True
 
     def infer_shapes(self) -> list[str]:
+        if self._trt.cannot_infer:
+            self._trt.logger.log(Severity.ERROR, self._trt.cannot_infer)
+            raise RuntimeError("shape inference failed")
         return [name for name in self._engine.inputs if name not in self._shapes]
 
     def get_tensor_shape(self, name: str) -> tuple[int, ...]:
         if self._trt.unknown_sizes:
             return self._engine.get_tensor_shape(name)
-        zeros = {spec.name: np.zeros(self._shapes[spec.name], self._type(spec.name)) for spec in self._specs()}
-        outputs = dict(zip(self._engine.outputs, self._compute(zeros), strict=True))
+        feeds = {
+            spec.name: self._fed(spec.name)
+            if spec.name in self._trt.on_host
+            else np.zeros(self._shapes[spec.name], self._type(spec.name))
+            for spec in self._specs()
+        }
+        outputs = dict(zip(self._engine.outputs, self._compute(feeds), strict=True))
         return tuple(outputs[name].shape)
 
     def set_tensor_address(self, name: str, address: int) -> bool:
@@ -250,18 +263,22 @@ class FakeContext:
 
     def execute_async_v3(self, stream: int) -> bool:
         assert stream, "the default stream waits for all others"
-        feeds = {}
-        for spec in self._specs():
-            shape, dtype = self._shapes[spec.name], self._type(spec.name)
-            size = int(np.prod(shape)) * dtype.itemsize
-            feeds[spec.name] = np.frombuffer(self._trt.read(self._addresses[spec.name], size), dtype).reshape(shape)
+        feeds = {spec.name: self._fed(spec.name) for spec in self._specs()}
         for name, array in zip(self._engine.outputs, self._compute(feeds), strict=True):
             address = self._addresses.get(name, 0)
             if name in self._allocators:
-                address = self._allocators[name].reallocate_output(name, 0, array.nbytes, 256)
+                address = self._allocators[name].reallocate_output_async(name, 0, array.nbytes, 256, stream)
+                if not address:
+                    return False
                 self._allocators[name].notify_shape(name, array.shape)
             self._trt.write(address, array.tobytes())
         return True
+
+    def _fed(self, name: str) -> np.ndarray:
+        shape, dtype = self._shapes[name], self._type(name)
+        size, address = int(np.prod(shape)) * dtype.itemsize, self._addresses[name]
+        data = ctypes.string_at(address, size) if name in self._trt.on_host else self._trt.read(address, size)
+        return np.frombuffer(data, dtype).reshape(shape)
 
     def _specs(self) -> list[Any]:
         return list(self._engine.session.get_inputs())
@@ -280,11 +297,14 @@ class FakeTensorRT:
     Attributes:
         configs: of every build, in order.
         is_rtx: whether it plays `tensorrt_rtx`.
+        on_host: inputs that are read on the host, because they tell shapes.
+        cannot_infer: why shapes cannot be inferred, if they cannot.
     """
 
     ILogger = ILogger
     OnnxParser = OnnxParser
     IOutputAllocator = object
+    TensorLocation = SimpleNamespace(DEVICE="device", HOST="host")
     TensorIOMode = SimpleNamespace(INPUT="input", OUTPUT="output")
     __name__ = "tensorrt"
 
@@ -299,6 +319,9 @@ class FakeTensorRT:
         self.write: Callable[[int, bytes], Any] = lambda address, data: ctypes.memmove(address, data, len(data))
         self.ranges: dict[str, tuple[Sequence[int], ...]] = {}
         self.unknown_sizes = False
+        self.on_host: tuple[str, ...] = ()
+        self.cannot_infer = ""
+        self.logger: Any = None
         self._refuses = refuses
         self._layers = layers
         self.NetworkDefinitionCreationFlag = SimpleNamespace(STRONGLY_TYPED=0 if is_rtx else 1)
@@ -306,7 +329,8 @@ class FakeTensorRT:
         self.MemoryPoolType = SimpleNamespace(WORKSPACE="workspace")
         self.LayerInformationFormat = SimpleNamespace(JSON="json")
         if is_rtx:
-            self.ComputeCapability = SimpleNamespace(SM86="SM86", SM89="SM89")
+            members = {"CURRENT": "CURRENT", "SM86": "SM86", "SM89": "SM89"}
+            self.ComputeCapability = SimpleNamespace(**members, __members__=members)
             self.CudaGraphStrategy = SimpleNamespace(WHOLE_GRAPH_CAPTURE="whole")
 
     def init_libnvinfer_plugins(self, logger: Any, namespace: str) -> bool:
@@ -335,6 +359,7 @@ class FakeTensorRT:
         return network.data
 
     def Runtime(self, logger: Any) -> Any:  # noqa: N802 (its name)
+        self.logger = logger
         return SimpleNamespace(deserialize_cuda_engine=lambda data: self._load(logger, bytes(data)))
 
     def _load(self, logger: Any, data: bytes) -> Any:

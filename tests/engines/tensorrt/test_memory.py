@@ -115,16 +115,20 @@ def test_time_is_told_by_events(runtime: FakeRuntime) -> None:
     start, end = memory.mark(), memory.mark()
     assert memory.elapsed_ms(start, end) > 0
     assert runtime.calls.count("cudaEventRecord") == 2
+    memory.drop([start, end])
+    assert runtime.calls.count("cudaEventDestroy") == 2
 
 
 def test_work_is_captured_and_launched_again(runtime: FakeRuntime) -> None:
     memory = CudaMemory()
     ran: list[int] = []
-    launch = memory.capture(lambda: ran.append(1))
-    launch()
-    launch()
+    graph = memory.capture(lambda: ran.append(1))
+    graph.launch()
+    graph.launch()
     assert ran == [1]
     assert runtime.calls.count("cudaGraphLaunch") == 2
+    graph.close()
+    assert runtime.calls[-1] == "cudaGraphExecDestroy"
 
 
 def test_a_capture_that_fails_is_ended(runtime: FakeRuntime) -> None:
@@ -148,7 +152,22 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> Any:
     fake: Any = ModuleType("pycuda.driver")
     fake.Error = PycudaError
     fake.init = lambda: None
-    fake.Context = SimpleNamespace(get_current=lambda: object(), synchronize=lambda: None)
+    devices = [
+        SimpleNamespace(pci_bus_id=lambda address=address: address) for address in ("0000:01:00.0", "0000:02:00.0")
+    ]
+    fake.Context = SimpleNamespace(
+        get_current=lambda: object(), synchronize=lambda: None, get_device=lambda: devices[1]
+    )
+
+    class Device:
+        def __init__(self, number: int) -> None:
+            self.pci_bus_id = devices[number].pci_bus_id
+
+        @staticmethod
+        def count() -> int:
+            return len(devices)
+
+    fake.Device = Device
     fake.Stream = lambda: SimpleNamespace(handle=9, synchronize=lambda: None)
     fake.pagelocked_empty = lambda size, dtype: np.empty(size, dtype)
 
@@ -183,7 +202,7 @@ def test_pycuda_copies_in_and_out_of_the_current_context(driver: ModuleType) -> 
     memory.to_host(back, address)
     memory.synchronize()
     assert back.tolist() == list(range(8))
-    assert memory.stream == 9
+    assert (memory.stream, memory.device) == (9, 1)
     memory.free(address)
 
 

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from quantlab.engines.tensorrt import RunSettings, TensorRT
+from quantlab.cli import main
+from quantlab.engines.tensorrt import BuildSettings, RunSettings, TensorRT, build_plan
 from quantlab.engines.tensorrt.gpu import current_gpu
 from quantlab.engines.tensorrt.memory import MemoryName
+from quantlab.errors import EngineError
 from quantlab.evaluation.gpu_latency import GpuLatencySettings, measure_gpu_latency
 from tests.engines.models import chain, model_from_text, two_inputs
 from tests.engines.tensorrt.fake_machine import play_tensorrt
@@ -33,9 +36,19 @@ def installed(package: str) -> bool:
         return False
 
 
+def is_too_new_for_rtx() -> bool:
+    gpu = current_gpu()
+    if gpu is None or not installed("tensorrt_rtx"):
+        return False
+    import tensorrt_rtx
+
+    return f"SM{gpu.compute_capability.replace('.', '')}" not in tensorrt_rtx.ComputeCapability.__members__
+
+
 needs_cuda = pytest.mark.skipif(not installed("cuda.bindings"), reason="cuda.bindings is not installed")
 needs_cupy = pytest.mark.skipif(not installed("cupy"), reason="CuPy is not installed")
 needs_pycuda = pytest.mark.skipif(not installed("pycuda"), reason="PyCUDA is not installed")
+needs_rtx = pytest.mark.skipif(not installed("tensorrt_rtx"), reason="tensorrt-rtx is not installed")
 needs_torch = pytest.mark.skipif(not installed("torch"), reason="torch is not installed")
 
 
@@ -113,6 +126,30 @@ def test_outputs_of_unknown_size_come_back_too(trt: FakeTensorRT) -> None:
 
 
 @needs_cuda
+def test_outputs_of_unknown_size_are_not_captured_in_a_graph(trt: FakeTensorRT) -> None:
+    trt.unknown_sizes = True
+    with TensorRT(memory="cuda", run=RunSettings(cuda_graph=True)).open(chain(), taps=("a",)) as session:
+        for step in range(3):
+            np.testing.assert_array_equal(session.run({"x": X + step})["a"], np.abs(X + step))
+
+
+@needs_cuda
+@needs_rtx
+@pytest.mark.skipif(not is_too_new_for_rtx(), reason="TensorRT-RTX runs plans on this GPU")
+def test_tensorrt_rtx_refuses_this_gpu_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record = build_plan(chain(), tmp_path / "net.plan", BuildSettings(runtime="tensorrt_rtx"))
+    with pytest.raises(EngineError) as caught:
+        TensorRT(plan=tmp_path / "net.plan", memory="cuda").open_plan()
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith(f"tensorrt_rtx {record.version}: cannot ")
+    assert message.endswith(f"this is {current_gpu()})")
+    # The command says it in one line too.
+    assert main(["evaluate", str(tmp_path / "net.plan")]) == 1
+    assert f"this is {current_gpu()})" in " ".join(capsys.readouterr().err.split())
+
+
+@needs_cuda
 @pytest.mark.parametrize("cuda_graph", [False, True])
 def test_kernels_and_graphs_run_on_the_stream(copying: FakeTensorRT, *, cuda_graph: bool) -> None:
     with TensorRT(memory="cuda", run=RunSettings(cuda_graph=cuda_graph)).open(identity()) as session:
@@ -161,3 +198,21 @@ def test_torch_tensors_are_ordered_with_torchs_stream(copying: FakeTensorRT) -> 
             assert output.is_cuda
             torch.testing.assert_close(output, x + 1, rtol=0, atol=0)
             del x
+
+
+@needs_cuda
+@needs_torch
+def test_host_and_device_batches_take_turns_on_one_plan(copying: FakeTensorRT) -> None:
+    import torch
+
+    size = 2**22
+    model = model_from_text(f"copy (float[N, {size}] x) => (float[N, {size}] y) {{ [copy] y = Identity(x) }}")
+    with TensorRT(memory="cuda").open(model) as session:
+        for step in range(4):
+            x = torch.full((8, size), float(step), device="cuda")
+            with torch.cuda.stream(torch.cuda.Stream()):  # another stream each time, and no wait in between
+                on_device = session.run_on_device({"x": x})["y"]
+            host = np.full((2, size), -1.0 - step, np.float32)
+            np.testing.assert_array_equal(session.run({"x": host})["y"], host)
+            torch.cuda.synchronize()
+            torch.testing.assert_close(on_device, x, rtol=0, atol=0)
