@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from quantlab import qat as qat
     from quantlab.comparison import compare as compare
     from quantlab.errors import QuantlabError as QuantlabError
-    from quantlab.pipeline import Run as Run
     from quantlab.pipeline import ptq as ptq
     from quantlab.recipe import Recipe as Recipe
+    from quantlab.run import Run as Run
     from quantlab.side_by_side import Samples as Samples
     from quantlab.side_by_side import diff as diff
     from quantlab.side_by_side import evaluate as evaluate
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "QuantlabError": "quantlab.errors",
     "Recipe": "quantlab.recipe",
-    "Run": "quantlab.pipeline",
+    "Run": "quantlab.run",
     "Samples": "quantlab.side_by_side",
     "compare": "quantlab.comparison",
     "diff": "quantlab.side_by_side",

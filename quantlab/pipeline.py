@@ -9,7 +9,6 @@ Every stage is a function of its own module and can be called alone; here they a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from quantlab.audit import audit_onnxruntime
@@ -27,8 +26,8 @@ from quantlab.qdq import bake, insert
 from quantlab.recipe import Recipe
 from quantlab.report.build import Outcome, Quantized, build_report
 from quantlab.report.html import to_html
-from quantlab.report.report import Report
 from quantlab.resume import collect_for
+from quantlab.run import Run as Run
 from quantlab.run_folder import PAGE, REPORT, RunFolder
 from quantlab.stats.table import Statistics
 
@@ -37,32 +36,6 @@ FLOAT = "fp32"
 
 OPENING = "opening model and data"
 """What the first step of a run is called where it shows itself."""
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Run:
-    """What one run made.
-
-    Attributes:
-        recipe: what was asked for.
-        model: the prepared float model.
-        statistics: of every tensor that any plan quantizes.
-        quantized: plan, encodings, INT8 model and audit by target.
-        evaluation: accuracy, agreement and latency, side by side.
-        report: all of it, as it is saved and shown.
-        folder: where the files are, or None.
-    """
-
-    recipe: Recipe
-    model: Model
-    statistics: Statistics
-    quantized: Mapping[str, Quantized]
-    evaluation: Evaluation
-    report: Report
-    folder: Path | None = None
-
-    def __str__(self) -> str:
-        return str(self.evaluation)
 
 
 def ptq(
@@ -142,7 +115,7 @@ def run_job(
         folder.write_text(REPORT, report.to_json())
         folder.publish()
     path = folder.path if folder else None
-    return Run(job.recipe, job.model, collected.statistics, quantized, evaluation, report, path)
+    return Run(job.recipe, job.model, collected.statistics, quantized, evaluation, report, job.evaluation, path)
 
 
 def _quantize_all(job: Job, statistics: Statistics, progress: Progress) -> dict[str, Quantized]:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from quantlab.errors import PlanError
+from quantlab.fragments import folded, fragment, small_table
 from quantlab.scheme import Scheme
 
 Role = Literal["activation", "weight", "bias"]
@@ -59,15 +60,20 @@ class Point:
     scale_floor: tuple[str, float] | None = None
 
     def __str__(self) -> str:
-        parts = [f"{self.tensor}: {self.role} {self.scheme} -> {' '.join(map(str, self.readers)) or '-'}"]
-        parts += ["graph output"] if self.is_output else []
+        head = f"{self.tensor}: {self.role} {self.scheme} -> {' '.join(map(str, self.readers)) or '-'}"
+        return ", ".join([head, *self.conditions])
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """What the encoding is held to besides its scheme, in words."""
+        parts = ["graph output"] if self.is_output else []
         parts += [f"shared with {self.shared_with}"] if self.shared_with else []
         parts += [f"derived from {' x '.join(self.derived_from)}"] if self.derived_from else []
         parts += [f"fixed [{self.fixed_range[0]:g}, {self.fixed_range[1]:g}]"] if self.fixed_range else []
         low, high = ("..." if end is None else f"{end:g}" for end in self.limits)
         parts += [f"within [{low}, {high}]"] if self.limits != (None, None) else []
         parts += [f"scale at least {self.scale_floor[1]:g} of {self.scale_floor[0]}"] if self.scale_floor else []
-        return ", ".join(parts)
+        return tuple(parts)
 
     def within_limits(self, low: float, high: float) -> tuple[float, float]:
         """Return a range cut to the limits."""
@@ -168,6 +174,19 @@ class Plan:
         lines += [f"  weight {name} stays float before its QuantizeLinear" for name in self.unbaked]
         return "\n".join(lines)
 
+    def _repr_html_(self) -> str:
+        points = [
+            (point.tensor, point.role, str(point.scheme), *map(_joined, (point.readers, point.conditions)))
+            for point in self.points
+        ]
+        skips = [(skip.tensor, skip.reason) for skip in self.skips]
+        return fragment(
+            f"Plan for {self.target}: {len(self.integer_nodes)} nodes in integers, {len(points)} tensors quantized",
+            folded("What is quantized", small_table(("tensor", "role", "scheme", "read by", "held to"), points)),
+            folded("Which nodes stay float, and why", small_table(("node", "reason"), self.float_nodes)),
+            folded("Which tensors stay float, and why", small_table(("tensor", "reason"), skips)),
+        )
+
     def to_json(self) -> str:
         """Return the plan as JSON text that `from_json` reads back to an equal plan."""
         return json.dumps(asdict(self), indent=1)
@@ -195,6 +214,10 @@ class Plan:
             )
         except (ValueError, LookupError, TypeError) as error:
             raise PlanError(f"plan: this is not a saved plan ({error}); make it anew with `quantlab ptq`") from error
+
+
+def _joined(things: Iterable[object]) -> str:
+    return ", ".join(map(str, things)) or "-"
 
 
 def _readers_from_json(items: Iterable[Mapping[str, Any]]) -> tuple[Reader, ...]:

@@ -15,6 +15,7 @@ from quantlab.evaluation.environment import Environment
 from quantlab.evaluation.latency import Latency, Speedup
 from quantlab.evaluation.memory import Memory
 from quantlab.evaluation.size import Size
+from quantlab.fragments import folded, fragment, sentence, small_table
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -150,6 +151,18 @@ class Evaluation:
             lines += [f"  {row.name}: {accuracy}" for accuracy in row.accuracies[1:]]
             lines += [f"  {row.name}: {line}" for line in _latency_lines(row)]
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes), *str(self.environment).splitlines()])
+
+    def _repr_html_(self) -> str:
+        counted = f"{self.samples} samples, {self.labelled} labelled"
+        timings = [(row.name, line) for row in self.rows for line in _latency_lines(row)]
+        machine = [sentence(line) for line in str(self.environment).splitlines()]
+        return fragment(
+            f"{self.data}: {counted}, output {self.output!r}",
+            small_table(_HEADINGS, [_cells(row) for row in self.rows], numbers=range(1, len(_HEADINGS))),
+            small_table(("model", "latency"), timings) if timings else None,
+            *map(sentence, self.notes),
+            folded("Machine and software", *machine),
+        )
 
 
 _HEADINGS = ("model", "top-1", "drop in points", "agreement", "SQNR", "size", "peak memory")

@@ -14,6 +14,7 @@ from quantlab.affine import Encoding, Encodings
 from quantlab.calibrate import above_floor, activation_encoding
 from quantlab.calibrators import CALIBRATORS, calibrator_named
 from quantlab.calibrators.calibrator import Calibrator
+from quantlab.errors import PlanError
 from quantlab.plan import Plan
 from quantlab.stats.table import Statistics
 from quantlab.stats.tensor import TensorStatistics, coarsen
@@ -51,6 +52,29 @@ def histograms_section(
         "tensors": {name: histogram_of(statistics.tensors[name]) for name in observed},
         "ranges": {target: _ranges(*made, statistics, calibrator) for target, made in plans.items()},
     }
+
+
+def ranges_of(
+    tensor: str, made: tuple[Plan, Encodings], statistics: Statistics, calibrator: Calibrator
+) -> dict[str, list[float]]:
+    """Return the bounds that the integers of one tensor reach, by calibrator.
+
+    Args:
+        tensor: the ONNX name of an activation whose range was chosen from data.
+        made: the plan and how this run encodes it.
+        statistics: of every observed tensor.
+        calibrator: the one this run used.
+
+    Raises:
+        PlanError: the plan chooses no range for this tensor.
+    """
+    plan = made[0]
+    if tensor not in plan.observed:
+        raise PlanError(
+            f"plan for {plan.target}: it chooses no range for a tensor {tensor!r}; "
+            f"{len(plan.observed)} have one, such as {', '.join(map(repr, plan.observed[:3]))}"
+        )
+    return _ranges(*made, statistics, calibrator)[tensor]
 
 
 def _ranges(

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from quantlab.errors import CalibrationError
 from quantlab.files import DAMAGED_ARRAYS, replacing
+from quantlab.stats.fragment import statistics_fragment
 from quantlab.stats.tensor import TensorStatistics
 
 _FORMAT = 1
@@ -112,6 +113,9 @@ class Statistics:
     def __str__(self) -> str:
         lines = [f"statistics of {len(self.tensors)} tensors over {self.samples} samples"]
         return "\n".join(lines + [f"  {name}: {statistics}" for name, statistics in self.tensors.items()])
+
+    def _repr_html_(self) -> str:
+        return statistics_fragment(self.tensors, self.samples)
 
 
 def _arrays(table: Statistics) -> dict[str, npt.NDArray[Any]]:

@@ -11,7 +11,8 @@ ROOT = Path(__file__).parents[2] / "quantlab"
 
 # From what everything may use to what uses everything; names on one line may not import each other.
 LAYERS = [
-    {"errors", "files", "progress", "cores", "processor"},
+    {"errors", "files", "progress", "cores", "markup", "processor"},
+    {"fragments"},
     {"scheme", "data"},
     {"affine", "plan", "stats"},
     {"graph", "calibrators", "torchgraph"},
@@ -23,6 +24,8 @@ LAYERS = [
     {"recipe"},
     {"inspection", "side_by_side", "job", "run_folder"},
     {"report", "resume", "deployment"},
+    {"plots"},
+    {"run"},
     {"pipeline"},
     {"comparison", "qat", "serve"},
     {"commands"},
