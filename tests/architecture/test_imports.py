@@ -18,7 +18,7 @@ LAYERS = [
     {"graph", "calibrators", "torchgraph"},
     {"targets", "zoo"},
     {"qdq", "engines"},
-    {"collect", "calibrate", "audit", "interop", "evaluation"},
+    {"collect", "calibrate", "audit", "interop", "evaluation", "precision"},
     {"doctor", "fingerprint", "lint", "opening"},
     {"search"},
     {"recipe"},

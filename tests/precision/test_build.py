@@ -1,0 +1,41 @@
+"""TensorRT-RTX builds the half-precision models: products in half or INT8, attention in one kernel."""
+
+import pytest
+
+from quantlab.precision import to_half
+from quantlab.targets.tensorrt import TensorRT
+from tests.patterns import PATTERNS
+from tests.rtx import BuiltEngine, build_engines, requires_rtx
+from tests.targets.quantize import quantized
+
+pytestmark = [pytest.mark.tensorrt, requires_rtx]
+
+NAMES = ("attention_scaled_scores_masked", "conv_silu", "layernorm_mlp_gelu", "residual_identity", "resize_concat")
+PLANS = {name: TensorRT().place(PATTERNS[name]()) for name in NAMES}
+
+
+@pytest.fixture(scope="module")
+def engines() -> dict[str, BuiltEngine]:
+    models = {f"{name}.fp16": to_half(PATTERNS[name]()) for name in NAMES}
+    int8 = {f"{name}.int8": to_half(quantized(PATTERNS[name](), PLANS[name])) for name in NAMES}
+    return build_engines(models | int8)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_planned_product_still_becomes_an_integer_layer(name: str, engines: dict[str, BuiltEngine]):
+    assert not engines[f"{name}.int8"].float_nodes_of(PLANS[name]), f"\n{engines[f'{name}.int8']}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_without_pairs_every_product_reads_halves(name: str, engines: dict[str, BuiltEngine]):
+    engine = engines[f"{name}.fp16"]
+    for node in PLANS[name].integer_nodes:
+        layers = engine.layers_of(node)
+        assert layers
+        assert all("Float" not in layer.inputs for layer in layers), f"\n{engine}"
+
+
+def test_attention_is_one_kernel_in_halves_too(engines: dict[str, BuiltEngine]):
+    engine = engines["attention_scaled_scores_masked.fp16"]
+    assert engine.layers_of("scores") == engine.layers_of("context")
+    assert len(engine.layers_of("scores")) == 1
