@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import numpy as np
 
 from quantlab.audit import Audit, audit_onnxruntime, audit_tensorrt, plan_of
 from quantlab.data.batch import Batches, InputSpec
-from quantlab.data.open import open_source
+from quantlab.data.open import first_shapes, open_source
 from quantlab.engines.tensorrt import (
     RUNTIMES,
     BuildSettings,
@@ -40,9 +39,6 @@ from quantlab.run_folder import int8_name
 
 ENGINES = ("onnxruntime", *RUNTIMES)
 """The runtimes that can be audited, by the names that users type."""
-
-# So many samples tell the sizes of free axes.
-_SAMPLES_TO_LOOK_AT = 64
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -193,12 +189,7 @@ def seen_shapes(data: object, inputs: Sequence[InputSpec]) -> dict[str, list[Sha
     Raises:
         DataError: there are no such samples, or they do not fit the inputs.
     """
-    batches = Batches(open_source(data, inputs), batch_size=1)
-    shapes: dict[str, list[Shape]] = {spec.name: [] for spec in inputs}
-    for batch in islice(batches, _SAMPLES_TO_LOOK_AT):
-        for name, array in batch.feeds.items():
-            shapes[name].append(array.shape)
-    return shapes
+    return first_shapes(Batches(open_source(data, inputs), batch_size=1))
 
 
 def require_share(audits: Sequence[Audit], required: float) -> None:

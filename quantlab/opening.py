@@ -9,6 +9,7 @@ import numpy as np
 
 from quantlab.data.batch import Feeds
 from quantlab.engines.engine import Engine
+from quantlab.engines.tensorrt.plan_engine import is_plan
 from quantlab.errors import ModelError
 from quantlab.graph.load import load
 from quantlab.graph.model import Model
@@ -32,6 +33,11 @@ def open_model(model: object) -> Model:
         return model
     if model == "digits":
         return load(digits_model_path())
+    if isinstance(model, str | os.PathLike) and is_plan(os.fspath(model)):
+        raise ModelError(
+            f"{model}: a TensorRT plan holds no graph to look into; give the .onnx file it was built from "
+            "(`quantlab evaluate` runs plans)"
+        )
     if isinstance(model, bytes | os.PathLike) or (isinstance(model, str) and model.endswith(".onnx")):
         return load(model)
     raise ModelError(f"model {model!r}: unknown; give an .onnx file, or `digits` for the bundled network")

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from quantlab.contenders import open_contenders, ready_to_run, simulating
 from quantlab.data.batch import Batch, Batches, InputSpec, Source
-from quantlab.data.open import open_source
+from quantlab.data.open import first_shapes, open_source
 from quantlab.data.preprocess import Preprocess
-from quantlab.engines.engine import Engine
 from quantlab.engines.onnxruntime import OnnxRuntime
+from quantlab.engines.tensorrt import TensorRT
 from quantlab.errors import ModelError, RecipeError
 from quantlab.evaluation import Evaluation, EvaluationSettings
 from quantlab.evaluation import evaluate as evaluate_on
@@ -18,7 +19,6 @@ from quantlab.evaluation.layers import LayerDiff, compare_layers
 from quantlab.graph.model import Model
 from quantlab.opening import open_model
 from quantlab.progress import Advance, Progress, silent
-from quantlab.qdq.insert import TARGET_KEY
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,35 +51,40 @@ def evaluate(
     samples: Samples | None = None,
     *,
     settings: EvaluationSettings | None = None,
-    engine: OnnxRuntime | None = None,
+    engine: OnnxRuntime | TensorRT | None = None,
     progress: Progress = silent,
 ) -> Evaluation:
     """Evaluate models side by side; the first is what the others are compared with.
 
-    A model that was made for another runtime is computed step by step, marked simulated, and not timed.
+    A model that was made for another runtime is computed step by step, marked simulated, and not timed. A TensorRT
+    plan runs on TensorRT, whatever runs the others.
 
     Args:
-        models: paths of ONNX files, bytes, or models.
+        models: paths of ONNX files or TensorRT plans, bytes, or models.
         samples: what to judge on; None for the bundled digits.
         settings: what to measure.
-        engine: what runs them; None for ONNX Runtime on all cores.
+        engine: what runs the models; None for ONNX Runtime on all cores. TensorRT builds them first.
         progress: how long steps show themselves.
 
     Raises:
         RecipeError: there is no model.
         ModelError: a model cannot be read, or its inputs are not those of the first.
         DataError: the samples cannot be read, or do not fit the models.
+        EngineError, EngineMissing: TensorRT is asked for, and it or a GPU is missing, or it refuses a model.
     """
     if not models:
         raise RecipeError("evaluate: name at least one model")
-    opened = _by_name([open_model(model) for model in models])
-    first, *others = opened.values()
+    settings, samples = settings or EvaluationSettings(), samples or Samples()
+    contenders = open_contenders(models)
+    first, *others = (each.model for each in contenders)
     for other in others:
         _check_inputs(first, other)
-    engine = engine or OnnxRuntime()
-    engines = {name: engine_for(model, engine) for name, model in opened.items()}
-    batches = (samples or Samples()).batches_for(first)
-    return evaluate_on(opened, engines, batches, settings=settings, progress=progress)
+    batches = samples.batches_for(first)
+    sizes = (samples.batch_size, *settings.latency_batch_sizes)
+    seen = first_shapes(batches) if isinstance(engine, TensorRT) else None
+    with ready_to_run(contenders, engine or OnnxRuntime(), batch_sizes=sizes, seen=seen, progress=progress) as engines:
+        opened = {each.name: each.model for each in contenders}
+        return evaluate_on(opened, engines, batches, settings=settings, progress=progress)
 
 
 def diff(
@@ -111,13 +116,7 @@ def diff(
     batches = (samples or Samples()).batches_for(one)
     with progress("comparing", batches.size) as advance:
         watched = replace(batches, source=_Watched(batches.source, advance))
-        return compare_layers(one, other, _simulating(engine or OnnxRuntime()), watched)
-
-
-def engine_for(model: Model, engine: OnnxRuntime) -> Engine:
-    """Return what judges a model here: the engine itself, or its simulation for a model of another runtime."""
-    target = model.ir_model.metadata_props.get(TARGET_KEY, engine.name)
-    return engine if target == engine.name else _simulating(engine)
+        return compare_layers(one, other, simulating(engine or OnnxRuntime()), watched)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +140,6 @@ class _Watched:
             self.advance(batch.size)
 
 
-def _simulating(engine: OnnxRuntime) -> OnnxRuntime:
-    return replace(engine, optimization="none")
-
-
 def _check_inputs(first: Model, other: Model) -> None:
     """Check that two models take the same samples; batch size and the order of the inputs play no part."""
     ours, theirs = ({spec.name: spec for spec in model.inputs} for model in (first, other))
@@ -165,15 +160,3 @@ def _agree(one: InputSpec, other: InputSpec) -> bool:
     return len(one.shape) == len(other.shape) and all(
         a == b for a, b in axes if isinstance(a, int) and isinstance(b, int)
     )
-
-
-def _by_name(models: Sequence[Model]) -> dict[str, Model]:
-    """Return models by file name; by path where two files have one name."""
-    names = [model.name for model in models]
-    result: dict[str, Model] = {}
-    for model, name in zip(models, names, strict=True):
-        label = str(model.path or name) if names.count(name) > 1 else name
-        while label in result:
-            label += "'"
-        result[label] = model
-    return result

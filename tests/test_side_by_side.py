@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 import quantlab
+from quantlab.contenders import engine_for
 from quantlab.engines.onnxruntime import OnnxRuntime
 from quantlab.errors import ModelError, RecipeError
 from quantlab.evaluation import Evaluation, EvaluationSettings
 from quantlab.graph.model import Model
 from quantlab.graph.save import save
 from quantlab.progress import Advance
-from quantlab.side_by_side import Samples, diff, engine_for, evaluate
+from quantlab.side_by_side import Samples, diff, evaluate
 from tests.commands.broken import fixed_batch, two_inputs
 from tests.runs import UNTIMED, classifier, images, labels
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from quantlab.commands import options
-from quantlab.commands.settings import latency_batches, preprocess_settings
+from quantlab.commands.settings import chosen_engine, latency_batches, preprocess_settings
 from quantlab.commands.terminal import print_result, progress_bars, reporting_errors
 
 SHORT_HELP = "Compare models: accuracy, agreement, latency, size."
@@ -15,10 +15,21 @@ EPILOG = """\b
 Examples:
   quantlab evaluate runs/digits-entropy/*.onnx
   quantlab evaluate net.onnx --data test.npz --latency-batch 1 --latency-batch 16
+  quantlab evaluate net.fp32.plan net.fp16.plan net.int8.plan --data test.npz
+  quantlab evaluate net.fp32.onnx net.int8.onnx --engine tensorrt --data test.npz
 """
 
 Models = Annotated[
-    list[str], typer.Argument(metavar="MODEL", help=".onnx files; the first is what the others are compared with.")
+    list[str],
+    typer.Argument(
+        metavar="MODEL", help=".onnx files or TensorRT plans; the first is what the others are compared with."
+    ),
+]
+EngineName = Annotated[
+    str,
+    typer.Option(
+        "--engine", metavar="NAME", help="What runs the .onnx files: onnxruntime, or tensorrt, which builds them first."
+    ),
 ]
 
 
@@ -35,16 +46,20 @@ def evaluate(
     threads: options.Threads = None,
     seed: options.Seed = 0,
     library: options.Libraries = None,
+    engine: EngineName = "onnxruntime",
+    runtime: options.Runtime = None,
+    shape: options.Shapes = None,
+    plugins: options.Plugins = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
     """Compare models: accuracy with interval, agreement, latency, size and memory.
 
-    A model made for a runtime that is not here is computed step by step, marked simulated, and not timed.
+    A model made for a runtime that is not here is computed step by step, marked simulated, and not timed. Plans, and
+    with --engine tensorrt all models, need an NVIDIA GPU; they are timed by its own clock too.
     """
     with reporting_errors(debug=debug):
-        from quantlab.engines.onnxruntime import OnnxRuntime
         from quantlab.evaluation import EvaluationSettings
         from quantlab.report.to_terminal import render_evaluation
         from quantlab.side_by_side import Samples
@@ -59,7 +74,12 @@ def evaluate(
                 latency_batch_sizes=latency_batches(latency_batch, is_off=no_latency),
                 seed=seed,
             ),
-            engine=OnnxRuntime(threads, libraries=tuple(map(str, library or ()))),
+            engine=chosen_engine(
+                engine,
+                threads=threads,
+                libraries=library,
+                tensorrt={"runtime": runtime, "shape": shape, "plugins": plugins},
+            ),
             progress=progress_bars(quiet=quiet),
         )
         print_result(evaluation.to_json(), lambda: render_evaluation(evaluation), as_json=json)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from quantlab.errors import RecipeError
+
+if TYPE_CHECKING:
+    from quantlab.engines.onnxruntime import OnnxRuntime
+    from quantlab.engines.tensorrt import TensorRT
 
 
 def calibrator_options(*, percentile: float | None, max_error_ratio: float | None) -> dict[str, float]:
@@ -65,3 +69,38 @@ def default_folder(model: str, calibrator: str) -> Path:
     """Return `runs/MODEL-CALIBRATOR`: the same command finds its own folder again, and resumes there."""
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(model).stem).strip("-.") or "model"
     return Path("runs") / f"{stem}-{calibrator}"
+
+
+def chosen_engine(
+    name: str,
+    *,
+    threads: int | None,
+    libraries: Sequence[Path] | None,
+    tensorrt: Mapping[str, Any],
+) -> OnnxRuntime | TensorRT:
+    """Return the engine that a user names.
+
+    Args:
+        name: `onnxruntime` or `tensorrt`.
+        threads: of ONNX Runtime.
+        libraries: with custom operators of ONNX Runtime.
+        tensorrt: `runtime`, `shape` and `plugins` as they were typed, each None where it was not.
+
+    Raises:
+        RecipeError: there is no such engine, or an option is for the other one.
+    """
+    from quantlab.engines.onnxruntime import OnnxRuntime
+    from quantlab.engines.tensorrt import BuildSettings, TensorRT, parse_shapes
+
+    given = [option for option, value in tensorrt.items() if value]
+    if name == "onnxruntime" and not given:
+        return OnnxRuntime(threads, libraries=tuple(map(str, libraries or ())))
+    if name == "onnxruntime":
+        raise RecipeError(f"--{given[0]}: it is for TensorRT; say --engine tensorrt too")
+    if name != "tensorrt":
+        raise RecipeError(f"--engine {name!r} is unknown; choose onnxruntime or tensorrt")
+    if threads is not None or libraries:
+        raise RecipeError("--threads and --library are for ONNX Runtime; leave them out with --engine tensorrt")
+    plugins = tuple(map(str, tensorrt["plugins"] or ()))
+    shapes = parse_shapes(tensorrt["shape"] or ())
+    return TensorRT(settings=BuildSettings(runtime=tensorrt["runtime"], shapes=shapes, plugins=plugins))

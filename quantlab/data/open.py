@@ -7,12 +7,13 @@ A user's Python file is run only when it is named as FILE.py:FUNCTION, and rando
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from quantlab.data.arrays import array_source, open_arrays
-from quantlab.data.batch import InputSpec, Source
+from quantlab.data.batch import Batches, InputSpec, Source
 from quantlab.data.conform import check_shape
 from quantlab.data.datasets import dataset_names, find_dataset, open_dataset
 from quantlab.data.digits import PARTS, DigitsSource, Part
@@ -22,6 +23,9 @@ from quantlab.data.preprocess import Preprocess
 from quantlab.data.python_file import is_python_function, load_function
 from quantlab.data.random_source import RandomSource
 from quantlab.errors import DataError
+
+# So many samples tell the sizes of free axes.
+_SAMPLES_TO_LOOK_AT = 64
 
 FORMS = (
     "`digits`",
@@ -109,3 +113,16 @@ def _open_object(item: object, inputs: Sequence[InputSpec], *, name: str) -> Sou
     if isinstance(made, Iterator):  # a generator function: it is called anew for each pass
         return iterable_source(Calls(item), inputs, name=name)
     return _open_object(made, inputs, name=name)
+
+
+def first_shapes(batches: Batches) -> dict[str, list[tuple[int, ...]]]:
+    """Return the shapes that the first samples have, by input, with a batch of 1.
+
+    Raises:
+        DataError: the samples cannot be read.
+    """
+    shapes: dict[str, list[tuple[int, ...]]] = {}
+    for batch in islice(batches.in_batches_of(1), _SAMPLES_TO_LOOK_AT):
+        for name, array in batch.feeds.items():
+            shapes.setdefault(name, []).append(array.shape)
+    return shapes

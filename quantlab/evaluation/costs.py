@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from quantlab.data.batch import Batches, Feeds
 from quantlab.engines.engine import Engine
 from quantlab.errors import EngineError
+from quantlab.evaluation.gpu_latency import GpuLatency, GpuLatencySettings, TimedSession, measure_gpu_latency
 from quantlab.evaluation.judge import fixed_batch
 from quantlab.evaluation.latency import Latency, LatencySettings, measure_latency, repeated
 from quantlab.evaluation.memory import Memory, measure_memory
@@ -28,6 +29,7 @@ class Costs:
         latencies: one per batch size; models that were not timed are missing.
         reasons: why a model was not timed.
         memories: the peak memory; models where it was not measured are missing.
+        gpu_latencies: by the GPU's own events, one per batch size; models that ran elsewhere are missing.
         notes: what the reader should know besides.
     """
 
@@ -35,6 +37,7 @@ class Costs:
     reasons: Mapping[str, str] = field(default_factory=dict)
     memories: Mapping[str, Memory] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    gpu_latencies: Mapping[str, tuple[GpuLatency, ...]] = field(default_factory=dict)
 
 
 def measure_costs(
@@ -64,16 +67,17 @@ def measure_costs(
         return Costs(reasons=dict.fromkeys(models, "not measured"), notes=tuple(notes))
     feeds = [_feeds(batches, size) for size in sizes]
     with progress("timing", len(sizes) * settings.latency.turns) as advance:
-        latencies = _latencies(timed, engines, feeds, settings.latency, advance)
+        latencies, gpu_latencies = _latencies(timed, engines, feeds, settings.latency, advance)
     if any(latency.is_unsteady for timed_ones in latencies.values() for latency in timed_ones):
         notes.append("latencies vary widely (p90 over twice the median): the machine was busy; measure on an idle one")
     memories: dict[str, Memory] = {}
-    if settings.has_memory:
-        with progress("measuring memory", len(timed)) as advance:
-            memories, failures = _memories(timed, engines, feeds[0], advance)
+    on_cpu = {name: model for name, model in timed.items() if name not in gpu_latencies}
+    if settings.has_memory and on_cpu:
+        with progress("measuring memory", len(on_cpu)) as advance:
+            memories, failures = _memories(on_cpu, engines, feeds[0], advance)
         notes += failures
     reasons = {name: "not measured: its engine only simulates" for name in models if name not in timed}
-    return Costs(latencies, reasons, memories, tuple(notes))
+    return Costs(latencies, reasons, memories, tuple(notes), gpu_latencies)
 
 
 def _latencies(
@@ -82,16 +86,26 @@ def _latencies(
     batches: Iterable[Feeds],
     settings: LatencySettings,
     advance: Advance,
-) -> dict[str, tuple[Latency, ...]]:
+) -> tuple[dict[str, tuple[Latency, ...]], dict[str, tuple[GpuLatency, ...]]]:
+    """Return the latencies by wall clock and, of sessions that tell, by the GPU's events."""
     threads = {name: engines[name].describe().get("threads", "unknown") for name in models}
     found: dict[str, tuple[Latency, ...]] = dict.fromkeys(models, ())
+    on_gpu: dict[str, tuple[GpuLatency, ...]] = {}
     with ExitStack() as stack:
         sessions = {name: stack.enter_context(engines[name].open(model)) for name, model in models.items()}
         for feeds in batches:
             measured = measure_latency(sessions, feeds, settings, threads=threads, on_turn=advance)
             for name, latency in measured.items():
                 found[name] += (latency,)
-    return found
+            for name, session in sessions.items():
+                if isinstance(session, TimedSession):
+                    on_gpu[name] = on_gpu.get(name, ()) + _on_gpu(session, feeds, settings)
+    return found, on_gpu
+
+
+def _on_gpu(session: TimedSession, feeds: Feeds, settings: LatencySettings) -> tuple[GpuLatency, ...]:
+    size = next(iter(feeds.values())).shape[0]
+    return measure_gpu_latency(session, feeds, (size,), GpuLatencySettings(runs=settings.runs))
 
 
 def _memories(

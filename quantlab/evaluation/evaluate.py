@@ -88,6 +88,7 @@ def _row(name: str, model: Model, engine: Engine, judgement: Judgement, costs: C
         agreement=judgement.agreement,
         sqnr=judgement.sqnr,
         latencies=costs.latencies.get(name, ()),
+        gpu_latencies=costs.gpu_latencies.get(name, ()),
         latency_reason=costs.reasons.get(name),
         memory=costs.memories.get(name),
     )

@@ -12,6 +12,7 @@ from quantlab.errors import DataError
 from quantlab.evaluation.accuracy import Accuracy, Bits, PairedDrop, paired_drop
 from quantlab.evaluation.agreement import Agreement, Sqnr
 from quantlab.evaluation.environment import Environment
+from quantlab.evaluation.gpu_latency import GpuLatency
 from quantlab.evaluation.latency import Latency, Speedup
 from quantlab.evaluation.memory import Memory
 from quantlab.evaluation.size import Size
@@ -32,6 +33,7 @@ class Row:
         agreement: with the reference's answers, or None for the reference itself and where there are no answers.
         sqnr: of the output against the reference's, or None for the reference itself.
         latencies: by batch size; empty where not measured.
+        gpu_latencies: with and without the copies, by the GPU's own clock; empty for models that ran elsewhere.
         speedups: against the reference at the same batch size, in the order of `latencies`; empty for the reference.
         latency_reason: why there is no latency, or None where there is one.
         size: on disk and in weights.
@@ -51,6 +53,7 @@ class Row:
     speedups: tuple[Speedup, ...] = ()
     latency_reason: str | None = None
     memory: Memory | None = None
+    gpu_latencies: tuple[GpuLatency, ...] = ()
 
     def same_as(self, other: Row) -> bool:
         """Whether both rows say the same, answer by answer."""
@@ -67,6 +70,7 @@ class Row:
             "accuracies": [accuracy.to_json() for accuracy in self.accuracies],
             **{name: None if part is None else part.to_json() for name, part in parts.items()},
             "latencies": [latency.to_json() for latency in self.latencies],
+            "gpu_latencies": [latency.to_json() for latency in self.gpu_latencies],
             "speedups": [speedup.to_json() for speedup in self.speedups],
             "latency_reason": self.latency_reason,
             "size": self.size.to_json(),

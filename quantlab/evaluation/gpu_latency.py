@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from quantlab.errors import RecipeError
 from quantlab.evaluation.latency import repeated
 
 
+@runtime_checkable
 class TimedSession(Protocol):
     """A session that can time its parts, such as TensorRT's."""
 

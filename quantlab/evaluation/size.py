@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 
 from quantlab.graph.model import Model
 from quantlab.graph.save import needs_external_data, to_bytes
+from quantlab.graph.stand_in import is_stand_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +15,7 @@ class Size:
 
     Attributes:
         file_bytes: what the saved model takes; above 2 GB without the few bytes that describe the nodes.
-        weight_bytes: its initializers, scales and zero points included.
+        weight_bytes: its initializers, scales and zero points included; of a plan, which does not tell, the file.
     """
 
     file_bytes: int
@@ -34,5 +35,8 @@ def measure_size(model: Model) -> Size:
     Raises:
         ModelError: the graph cannot be written.
     """
+    if is_stand_in(model) and model.path is not None:
+        size = model.path.stat().st_size
+        return Size(size, size)
     weights = model.size_bytes
     return Size(weights if needs_external_data(model) else len(to_bytes(model)), weights)

@@ -49,6 +49,20 @@ def costs_table(evaluation: Mapping[str, Any]) -> Table:
     return table
 
 
+def gpu_table(evaluation: Mapping[str, Any]) -> Table | None:
+    """Return what the GPU's own clock tells of each model and batch size; None where nothing ran on a GPU."""
+    rows = [(row, timed) for row in evaluation["rows"] for timed in row.get("gpu_latencies", ())]
+    if not rows:
+        return None
+    times = ["batch", "median\nms", "p90\nms", "p99\nms", "kernels\nalone ms", "their\np90 ms", "images\nper s"]
+    table = plain_table(["on the GPU, copies included", *times])
+    for row, timed in rows:
+        names = ("median_ms", "p90_ms", "p99_ms", "gpu_median_ms", "gpu_p90_ms")
+        numbers = (f"{timed[name]:.3f}" for name in names)
+        table.add_row(_name(row), str(timed["batch_size"]), *numbers, f"{timed['images_per_second']:.0f}")
+    return table
+
+
 def _sizes_table(evaluation: Mapping[str, Any]) -> Table:
     table = plain_table(["model", "file\nMB"])
     for row in evaluation["rows"]:

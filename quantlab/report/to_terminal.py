@@ -14,7 +14,7 @@ from quantlab.evaluation import Evaluation, verdict
 from quantlab.evaluation.layers import LayerDiff
 from quantlab.report.prose import Prose
 from quantlab.report.report import Report
-from quantlab.report.tables import SIMULATED, answers_table, costs_table, layers_table, ranges_table
+from quantlab.report.tables import SIMULATED, answers_table, costs_table, gpu_table, layers_table, ranges_table
 from quantlab.report.training import training_parts
 
 WIDTH = 100
@@ -97,7 +97,18 @@ def to_text(report: Report, *, folder: Path | None = None) -> str:
 def _tables(evaluation: Mapping[str, Any]) -> list[RenderableType]:
     has_simulated = any(row["is_simulated"] for row in evaluation["rows"])
     foot = [Prose(SIMULATED)] if has_simulated else []
-    return [answers_table(evaluation), Text(), costs_table(evaluation), *foot]
+    tables: list[RenderableType] = [answers_table(evaluation), Text(), costs_table(evaluation)]
+    on_gpu = gpu_table(evaluation)
+    if on_gpu is not None:
+        tables += [Text(), on_gpu, *map(Prose, _gpus(evaluation))]
+    return [*tables, *foot]
+
+
+def _gpus(evaluation: Mapping[str, Any]) -> Iterator[str]:
+    """Yield on which GPU, with which runtime, models ran."""
+    engines = [row["engine"] for row in evaluation["rows"] if row.get("gpu_latencies")]
+    for runtime, number, gpu in dict.fromkeys((each["runtime"], each["version"], each["gpu"]) for each in engines):
+        yield f"On {gpu}, {runtime} {number}."
 
 
 def _notes(notes: Any) -> Iterator[RenderableType]:  # noqa: ANN401 (a list of JSON)

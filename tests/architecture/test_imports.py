@@ -20,7 +20,7 @@ LAYERS = [
     {"qdq", "engines"},
     {"collect", "calibrate", "audit", "interop", "evaluation", "precision"},
     {"doctor", "fingerprint", "lint", "opening"},
-    {"search"},
+    {"search", "contenders"},
     {"recipe"},
     {"inspection", "side_by_side", "job", "run_folder"},
     {"report", "resume", "deployment"},

@@ -26,7 +26,7 @@ def answers(content: Mapping[str, Any]) -> Element:
 def costs(content: Mapping[str, Any]) -> Element:
     """Return the section on latency, size and memory."""
     rows: Sequence[Mapping[str, Any]] = content["evaluation"]["rows"]
-    return element("section", element("h2", "Cost"), _latency_table(rows), _size_table(rows))
+    return element("section", element("h2", "Cost"), _latency_table(rows), _gpu_table(rows), _size_table(rows))
 
 
 def _accuracy_table(rows: Sequence[Mapping[str, Any]]) -> Element:
@@ -83,6 +83,21 @@ def _gain(gain: Mapping[str, Any] | None, axis: Axis) -> list[Child]:
     ratio, interval = f"{gain['ratio']:.2f}×", " to ".join(f"{end:.2f}" for end in gain["interval"])
     drawn = interval_plot(axis, gain["ratio"], gain["interval"], label=f"{ratio} as fast, {interval}")
     return [number(ratio), number(interval), drawn]
+
+
+def _gpu_table(rows: Sequence[Mapping[str, Any]]) -> Element | None:
+    lines = [
+        row(
+            f"{_name(model)}, {model['engine']['runtime']} {model['engine']['version']}, {model['engine']['gpu']}",
+            number(str(timed["batch_size"])),
+            *(number(f"{timed[name]:.3f}") for name in ("median_ms", "p90_ms", "p99_ms", "gpu_median_ms")),
+            number(f"{timed['images_per_second']:.0f}"),
+        )
+        for model in rows
+        for timed in model.get("gpu_latencies", ())
+    ]
+    heads = ["Model", "Batch", "Median ms", "p90 ms", "p99 ms", "Kernels alone ms", "Images per s"]
+    return table(heads, lines, caption="Latency by the GPU's own clock, copies included") if lines else None
 
 
 def _size_table(rows: Sequence[Mapping[str, Any]]) -> Element:

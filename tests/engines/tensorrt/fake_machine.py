@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from quantlab import contenders
 from quantlab.engines.tensorrt import building, engine, runtimes, worker
 from quantlab.engines.tensorrt.gpu import Gpu
 from quantlab.graph.model import Model
@@ -40,7 +41,7 @@ def play_tensorrt(monkeypatch: pytest.MonkeyPatch, *, is_rtx: bool = False) -> F
     monkeypatch.setattr(runtimes, "find_spec", lambda name: object() if name == wanted else None)
     for module in (worker, engine):
         monkeypatch.setattr(module, "import_runtime", lambda name: trt)
-    for module in (building, engine, runtimes):
+    for module in (building, engine, runtimes, contenders):
         monkeypatch.setattr(module, "current_gpu", lambda: L4)
     monkeypatch.setattr(building, "_run_worker", run_worker)
     monkeypatch.setattr(worker, "_leave_no_core_dump", lambda: None)

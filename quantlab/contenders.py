@@ -1,0 +1,122 @@
+"""What users name to be judged → models of distinct names, and the engine that runs each.
+
+.onnx on ONNX Runtime    as it is or, where it was made for another runtime, its simulation
+.onnx on TensorRT        built first, for the batches it will see
+.plan                    TensorRT, whatever runs the others
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from quantlab.engines.engine import Engine
+from quantlab.engines.onnxruntime import OnnxRuntime
+from quantlab.engines.tensorrt import TensorRT, build_plan, profile_for
+from quantlab.engines.tensorrt.gpu import current_gpu
+from quantlab.engines.tensorrt.plan_engine import is_plan, open_plan_file
+from quantlab.engines.tensorrt.shapes import Shape
+from quantlab.errors import EngineError
+from quantlab.graph.model import Model
+from quantlab.opening import open_model
+from quantlab.progress import Progress, silent
+from quantlab.qdq.insert import TARGET_KEY
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Contender:
+    """One model.
+
+    Attributes:
+        name: distinct among those judged.
+        model: the model, or the stand-in of a plan.
+        engine: what runs it; None until that is decided.
+    """
+
+    name: str
+    model: Model
+    engine: Engine | None = None
+
+
+def open_contenders(named: Sequence[object]) -> list[Contender]:
+    """Open what users name; plans come with their engine.
+
+    Raises:
+        ModelError: a model cannot be read.
+        EngineError, EngineMissing: a plan cannot be run here.
+    """
+    opened: list[tuple[Model, Engine | None]] = [
+        open_plan_file(Path(each)) if isinstance(each, str | Path) and is_plan(each) else (open_model(each), None)
+        for each in named
+    ]
+    names = _distinct_names([model for model, _ in opened])
+    return [Contender(name, model, engine) for name, (model, engine) in zip(names, opened, strict=True)]
+
+
+@contextmanager
+def ready_to_run(
+    contenders: Sequence[Contender],
+    engine: OnnxRuntime | TensorRT,
+    *,
+    batch_sizes: Sequence[int] = (),
+    seen: Mapping[str, Sequence[Shape]] | None = None,
+    progress: Progress = silent,
+) -> Iterator[dict[str, Engine]]:
+    """Give each contender its engine while the block runs; for TensorRT, models are built first.
+
+    Args:
+        contenders: from `open_contenders`.
+        engine: what runs those that have no engine yet.
+        batch_sizes: the batches they will see, for which plans are built.
+        seen: shapes of samples by input, which tell the free axes behind the first.
+        progress: how building shows itself.
+
+    Raises:
+        EngineError: TensorRT is asked for and there is no GPU, or it refuses a model.
+        RecipeError: nothing tells the size of a free axis.
+    """
+    waiting = [each for each in contenders if each.engine is None]
+    engines = {each.name: each.engine for each in contenders if each.engine is not None}
+    if not isinstance(engine, TensorRT):
+        yield engines | {each.name: engine_for(each.model, engine) for each in waiting}
+        return
+    if waiting and current_gpu() is None:
+        raise EngineError(
+            "engine tensorrt: there is no NVIDIA GPU with a driver here; evaluate on a machine with one, or leave "
+            "--engine out for the accuracy of a simulation"
+        )
+    with TemporaryDirectory(prefix="quantlab-") as folder, progress("building", len(waiting)) as advance:
+        for number, each in enumerate(waiting):
+            path = Path(folder) / f"{number}.plan"
+            sizes = (1, max(batch_sizes, default=1), max(batch_sizes, default=1))
+            shapes = profile_for(each.model.inputs, engine.settings.shapes, seen, batches=sizes)
+            build_plan(each.model, path, replace(engine.settings, shapes=shapes))
+            engines[each.name] = replace(engine, plan=path)
+            advance(1)
+        yield engines
+
+
+def engine_for(model: Model, engine: OnnxRuntime) -> Engine:
+    """Return what judges a model here: the engine itself, or its simulation for a model of another runtime."""
+    target = model.ir_model.metadata_props.get(TARGET_KEY, engine.name)
+    return engine if target == engine.name else simulating(engine)
+
+
+def simulating(engine: OnnxRuntime) -> OnnxRuntime:
+    """Return the engine that computes every Q/DQ pair step by step."""
+    return replace(engine, optimization="none")
+
+
+def _distinct_names(models: Sequence[Model]) -> list[str]:
+    """Return a name for each model: its file's; its path where two files have one name."""
+    names = [model.name for model in models]
+    labels: list[str] = []
+    for model, name in zip(models, names, strict=True):
+        label = str(model.path or name) if names.count(name) > 1 else name
+        while label in labels:
+            label += "'"
+        labels.append(label)
+    return labels
