@@ -11,13 +11,13 @@ thread alone takes longer to count what a MobileNetV2 computes than to compute i
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from quantlab.cores import usable_cores
-from quantlab.data.batch import Array, Batch, Batches
+from quantlab.data.batch import Array, Batches, Feeds
 from quantlab.engines.engine import CountingSession, CountsItself, Engine
 from quantlab.engines.parts import DEFAULT_MEMORY_CAP_BYTES, TappedModel
 from quantlab.errors import CalibrationError, PlanError
@@ -50,36 +50,26 @@ class CollectSettings:
     on_partial: Callable[[Callable[[], Statistics]], None] | None = None
 
 
-@dataclass(slots=True)
-class _Collection:
-    """The counters of one pass."""
+class _Counting:
+    """Counts what a session without counters of its own hands out; the same verbs as a `CountingSession`."""
 
-    counters: dict[str, TensorCounter]
-    workers: Executor
-    samples: int = 0
-    before: Statistics | None = field(default=None)
-    counted: dict[str, TensorStatistics] = field(default_factory=dict)
+    def __init__(self, tapped: TappedModel, tensors: Sequence[str], workers: Executor) -> None:
+        self._tapped = tapped
+        self._counters = {name: TensorCounter(name) for name in tensors}
+        self._workers = workers
 
-    def add(self, tapped: TappedModel | CountingSession, batch: Batch) -> None:
-        where = f"samples {batch.first}..{batch.first + batch.size - 1}"
-        self._count({name: array for name, array in batch.feeds.items() if name in self.counters}, where)
-        if isinstance(tapped, TappedModel):
-            for part in tapped.run(batch.feeds):
-                self._count(part, where)
-        else:
-            for name, seen in tapped.count(batch.feeds, batch=where).items():
-                self.counted[name] = self.counted[name].merge(seen) if name in self.counted else seen
-        self.samples += batch.size
+    def add(self, feeds: Feeds, *, batch: str) -> None:
+        self._count({name: array for name, array in feeds.items() if name in self._counters}, batch)
+        for part in self._tapped.run(feeds):
+            self._count(part, batch)
 
-    def _count(self, arrays: Mapping[str, Array], where: str) -> None:
+    def statistics(self) -> dict[str, TensorStatistics]:
+        return {name: counter.statistics() for name, counter in self._counters.items()}
+
+    def _count(self, arrays: Mapping[str, Array], batch: str) -> None:
         """Count arrays side by side; each has a counter of its own."""
-        for _ in self.workers.map(lambda name: self.counters[name].add(arrays[name], batch=where), arrays):
+        for _ in self._workers.map(lambda name: self._counters[name].add(arrays[name], batch=batch), arrays):
             pass  # asking for the results raises what a thread raised, of the first tensor first
-
-    def statistics(self) -> Statistics:
-        tensors = {name: counter.statistics() for name, counter in self.counters.items()} | self.counted
-        collected = Statistics(tensors, self.samples)
-        return collected if self.before is None else self.before.merge(collected)
 
 
 def observed_tensors(plans: Iterable[Plan]) -> tuple[str, ...]:
@@ -116,21 +106,21 @@ def collect(
     settings = settings or CollectSettings()
     _check_names(model, tensors, resume)
     remaining = batches if resume is None else batches.beyond(resume.samples)
-    inputs = {spec.name for spec in model.inputs}
-    taps = [name for name in tensors if name not in inputs]
-    counters = {name: TensorCounter(name) for name in tensors}
-    with (
-        ThreadPoolExecutor(settings.threads or usable_cores()) as workers,
-        _opened(engine, model, taps, settings) as tapped,
-    ):
-        collection = _Collection(counters, workers, before=resume)
+    samples = 0
+
+    def so_far() -> Statistics:
+        collected = Statistics(counting.statistics(), samples)
+        return collected if resume is None else resume.merge(collected)
+
+    with _opened(engine, model, tensors, settings) as counting:
         for batch in remaining:
-            collection.add(tapped, batch)
+            counting.add(batch.feeds, batch=f"samples {batch.first}..{batch.first + batch.size - 1}")
+            samples += batch.size
             if settings.on_progress:
                 settings.on_progress(batch.size)
             if settings.on_partial:
-                settings.on_partial(collection.statistics)
-    statistics = collection.statistics()
+                settings.on_partial(so_far)
+        statistics = so_far()
     if statistics.samples == 0:
         raise CalibrationError(
             f"data {batches.name!r}: not a single sample to calibrate with; check the path and --samples"
@@ -139,12 +129,21 @@ def collect(
     return statistics
 
 
+@contextmanager
 def _opened(
-    engine: Engine, model: Model, taps: Sequence[str], settings: CollectSettings
-) -> AbstractContextManager[TappedModel | CountingSession]:
+    engine: Engine, model: Model, tensors: Sequence[str], settings: CollectSettings
+) -> Iterator[CountingSession]:
     if isinstance(engine, CountsItself):
-        return engine.open_counting(model, taps)
-    return TappedModel(engine, model, taps, memory_cap_bytes=settings.memory_cap_bytes)
+        with engine.open_counting(model, tensors) as counting:
+            yield counting
+        return
+    inputs = {spec.name for spec in model.inputs}
+    taps = [name for name in tensors if name not in inputs]
+    with (
+        ThreadPoolExecutor(settings.threads or usable_cores()) as workers,
+        TappedModel(engine, model, taps, memory_cap_bytes=settings.memory_cap_bytes) as tapped,
+    ):
+        yield _Counting(tapped, tensors, workers)
 
 
 def _check_names(model: Model, tensors: Sequence[str], resume: Statistics | None) -> None:

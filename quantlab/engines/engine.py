@@ -91,8 +91,8 @@ class Engine(Protocol):
 class CountingSession(Protocol):
     """A loaded model whose tapped tensors are counted, not returned."""
 
-    def count(self, feeds: Feeds, *, batch: str) -> Mapping[str, TensorStatistics]:
-        """Return the statistics of every tapped tensor for one batch, which errors call `batch`.
+    def add(self, feeds: Feeds, *, batch: str) -> None:
+        """Count every tapped tensor for one batch, which errors call `batch`.
 
         Raises:
             DataError: a feed is missing, unknown, or of a wrong dtype or shape.
@@ -100,13 +100,16 @@ class CountingSession(Protocol):
             EngineError: the runtime failed.
         """
 
+    def statistics(self) -> Mapping[str, TensorStatistics]:
+        """Return the statistics of every tapped tensor over the batches so far."""
+
 
 @runtime_checkable
 class CountsItself(Protocol):
     """An engine that counts tapped tensors where they lie, such as on a GPU; `collect` then copies none of them."""
 
     def open_counting(self, model: Model, taps: Sequence[str]) -> AbstractContextManager[CountingSession]:
-        """Load a model; `taps` are names of inner tensors, and as for `Engine.open` else."""
+        """Load a model; `taps` are names of tensors, inputs among them, and as for `Engine.open` else."""
 
 
 def check_feeds(feeds: Feeds, inputs: Sequence[InputSpec]) -> None:

@@ -18,13 +18,14 @@ from quantlab.data.batch import Array, Feeds
 from quantlab.engines.engine import Session, check_feeds
 from quantlab.engines.tap import add_taps
 from quantlab.engines.torch_device import device_named, import_torch, numerics
-from quantlab.errors import EngineError, ModelError, RecipeError
+from quantlab.errors import CalibrationError, EngineError, ModelError, RecipeError
 from quantlab.graph.model import Model
 from quantlab.stats.tensor import TensorStatistics
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from quantlab.engines.torch_statistics import DeviceCounters
     from quantlab.torchgraph.module import GraphModule
 
 
@@ -128,6 +129,7 @@ class TorchCounting:
         self._inputs = model.inputs
         # Taps are outputs, so that no two nodes are computed as one across them.
         self._module: GraphModule | None = _module_of(add_taps(model, taps), self._device)
+        self._counters = _counters_on(self._device)
 
     def __enter__(self) -> Self:
         return self
@@ -137,8 +139,8 @@ class TorchCounting:
     ) -> None:
         self._module = None
 
-    def count(self, feeds: Feeds, *, batch: str) -> Mapping[str, TensorStatistics]:
-        """Return the statistics of every tapped tensor for a batch.
+    def add(self, feeds: Feeds, *, batch: str) -> None:
+        """Count every tapped tensor for a batch.
 
         Args:
             feeds: one array per model input.
@@ -149,19 +151,25 @@ class TorchCounting:
             CalibrationError: a value is NaN or infinite.
             EngineError: the session is closed, or torch failed.
         """
-        from quantlab.engines.torch_statistics import statistics_of_tensor
+        from quantlab.engines.torch_statistics import check_finite
 
         if self._module is None:
             raise EngineError("session: it is closed; open the model again")
         check_feeds(feeds, self._inputs)
-        counted: dict[str, TensorStatistics] = {}
-
-        def count(name: str, tensor: Tensor) -> None:
-            counted[name] = statistics_of_tensor(tensor, where=f"tensor {name!r}, batch {batch}")
-
         with self._engine.computing():
-            self._module.visit(_on_device(feeds, self._device), self._taps, count)
-        return counted
+            tensors = _on_device(feeds, self._device)
+            self._module.visit(tensors, self._taps, self._counters.add)
+            if self._counters.finish_batch():
+                return
+            # Computed once more, since no tensor was kept: the first that is not finite is to be named.
+            self._module.visit(
+                tensors, self._taps, lambda name, tensor: check_finite(tensor, where=f"tensor {name!r}, batch {batch}")
+            )
+        raise CalibrationError(f"batch {batch}: a value was not finite, but not when computed again; check the GPU")
+
+    def statistics(self) -> Mapping[str, TensorStatistics]:
+        """Return the statistics of every tapped tensor over the batches so far."""
+        return self._counters.statistics()
 
 
 def _module_of(model: Model, device: Any) -> GraphModule:  # noqa: ANN401 - torch is not imported here
@@ -173,9 +181,28 @@ def _module_of(model: Model, device: Any) -> GraphModule:  # noqa: ANN401 - torc
         raise EngineError(f"torch: {error}") from error
 
 
+def _counters_on(device: Any) -> DeviceCounters:  # noqa: ANN401 - torch is not imported here
+    from quantlab.engines.torch_statistics import DeviceCounters
+
+    return DeviceCounters(device)
+
+
 def _on_device(feeds: Feeds, device: Any) -> dict[str, Tensor]:  # noqa: ANN401 - torch is not imported here
     import numpy as np
     import torch
 
     # A copy: torch wants to be able to write, and feeds may be read-only.
-    return {name: torch.from_numpy(np.array(array, order="C")).to(device) for name, array in feeds.items()}
+    if device.type == "cpu":
+        return {name: torch.from_numpy(np.array(array, order="C")) for name, array in feeds.items()}
+    return {name: _pinned(array).to(device, non_blocking=True) for name, array in feeds.items()}
+
+
+def _pinned(array: Array) -> Tensor:
+    """Return a copy from which a GPU fetches by itself, at the full speed of the bus."""
+    import numpy as np
+    import torch
+
+    dtype = torch.from_numpy(np.empty(0, array.dtype)).dtype
+    pinned = torch.empty(array.shape, dtype=dtype, pin_memory=True)
+    pinned.numpy()[...] = array
+    return pinned

@@ -17,9 +17,9 @@ from quantlab.data.arrays import array_source
 from quantlab.data.batch import Batches
 from quantlab.engines import OnnxRuntime, Torch
 from quantlab.engines.torch_device import device_named, numerics
-from quantlab.engines.torch_statistics import statistics_of_tensor
+from quantlab.engines.torch_statistics import DeviceCounters, statistics_of_tensor
 from quantlab.errors import CalibrationError, DataError, EngineError, EngineMissing, RecipeError
-from quantlab.stats.count import statistics_of
+from quantlab.stats.count import TensorCounter, statistics_of
 from tests.engines.models import chain, model_from_text
 from tests.models import noise, two_convs
 
@@ -27,6 +27,7 @@ pytestmark = pytest.mark.torch
 
 ENGINE = Torch("cpu", threads=1)
 TENSORS = ("image", "before", "hidden", "scores")
+DEVICES = ("cpu", pytest.param("cuda", marks=pytest.mark.gpu))
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
 
@@ -48,6 +49,34 @@ def test_statistics_are_equal_at_every_magnitude(width: float):
 @pytest.mark.parametrize("values", [np.array([3, -4, 0], np.int8), np.array([True, False]), np.array([0.1, 2.0])])
 def test_other_types_count_as_float32(values: np.ndarray):
     assert statistics_of_tensor(torch.from_numpy(values)).same_as(statistics_of(values))
+
+
+@given(st.lists(hnp.arrays(np.float32, hnp.array_shapes(max_dims=2, min_side=0), elements=FLOATS), max_size=5))
+def test_batches_that_are_counted_on_the_device_add_up_as_the_counter_has_it(batches: list[np.ndarray]):
+    counters, reference = DeviceCounters(torch.device("cpu")), TensorCounter()
+    for values in batches:
+        counters.add("x", torch.from_numpy(values))
+        reference.add(values)
+        assert counters.finish_batch()
+    if batches:
+        assert counters.statistics()["x"].same_as(reference.statistics())
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_bins_widen_on_the_device_over_seventy_decades(device: str):
+    random = np.random.default_rng(0)
+    batches = [
+        (random.normal(size=2000) * 10.0**power).astype(np.float32) for power in random.permutation(np.arange(-44, 38))
+    ]
+    counters = DeviceCounters(torch.device(device))
+    references = {"x": TensorCounter(), "y": TensorCounter()}
+    for number, values in enumerate(batches):
+        for name, array in {"x": values, "y": np.abs(values) * (number % 3)}.items():
+            counters.add(name, torch.from_numpy(array).to(device))
+            references[name].add(array)
+        assert counters.finish_batch()
+    for name, statistics in counters.statistics().items():
+        assert statistics.same_as(references[name].statistics())
 
 
 def test_values_that_are_not_finite_are_named_with_their_place():
@@ -81,10 +110,11 @@ def test_an_activation_that_overflows_names_tensor_and_samples():
 def test_a_counting_session_checks_feeds_and_is_closed_at_the_end():
     with ENGINE.open_counting(chain(), ("a",)) as counting:
         with pytest.raises(DataError, match="no data for it"):
-            counting.count({}, batch="0")
-        assert counting.count({"x": -np.ones((1, 4), np.float32)}, batch="0")["a"].minimum == 1.0
+            counting.add({}, batch="0")
+        counting.add({"x": -np.ones((1, 4), np.float32)}, batch="0")
+        assert counting.statistics()["a"].minimum == 1.0
     with pytest.raises(EngineError, match="closed"):
-        counting.count({"x": np.ones((1, 4), np.float32)}, batch="0")
+        counting.add({"x": np.ones((1, 4), np.float32)}, batch="0")
 
 
 def test_an_operator_that_torch_has_no_function_for_is_an_engine_error():
@@ -134,6 +164,18 @@ def test_cuda_and_cpu_agree_without_tf32():
         ours, theirs = (session.run({"image": images})["scores"] for session in (cuda, cpu))
     # float32 sums of 36 products in another order; TF32 would be off by 1e-3.
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5 * np.abs(theirs).max())
+
+
+@pytest.mark.gpu
+def test_counting_on_cuda_never_waits_for_the_device():
+    counters = DeviceCounters(torch.device("cuda"))
+    values = torch.from_numpy(noise(100_000)).cuda()
+    counters.add("x", values)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        counters.add("x", values)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 @pytest.mark.gpu
