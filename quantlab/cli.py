@@ -52,6 +52,7 @@ def build_app() -> typer.Typer:
         qat,
         report,
         run,
+        serve,
         start,
     )
 
@@ -73,6 +74,7 @@ def build_app() -> typer.Typer:
         (inspect, inspect.inspect),
         (run, run.run),
         (report, report.report),
+        (serve, serve.serve),
         (lint, lint.lint),
         (build, build.build),
         (audit, audit.audit),

@@ -5,6 +5,7 @@ The geometry is that of torchvision's Resize and CenterCrop on Pillow images, so
 
 from __future__ import annotations
 
+import io
 import math
 import struct
 import zlib
@@ -27,6 +28,9 @@ _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError,
 # 65535 = 257 · 255, so this maps 16-bit white to 8-bit white.
 _SIXTEEN_TO_EIGHT = 257
 
+FOREIGN_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "PPM", "TIFF")
+"""What Pillow decodes by itself; EPS, for one, would be handed to Ghostscript."""
+
 
 def read_image(path: Path, preprocess: Preprocess) -> Array:
     """Return one image as a network's input, float32 [channels, height, width] or [height, width, channels].
@@ -39,19 +43,57 @@ def read_image(path: Path, preprocess: Preprocess) -> Array:
     Raises:
         DataError: the file is no image, is damaged, or is smaller than the crop; the message names it.
     """
-    from PIL import Image
+    return _decode(path, preprocess, name=str(path))
+
+
+def read_foreign_image(data: bytes, preprocess: Preprocess, *, name: str, most_pixels: int) -> Array:
+    """Return an image that somebody sent, as `read_image` does.
+
+    Only formats whose decoders run no other program are tried, and no picture is unpacked before its size is known.
+
+    Args:
+        data: the bytes of the file.
+        preprocess: with the sizes filled in.
+        name: what messages call it.
+        most_pixels: the largest height times width.
+
+    Raises:
+        DataError: as `read_image`, or the picture has more pixels.
+    """
+    return _decode(io.BytesIO(data), preprocess, name=name, formats=FOREIGN_FORMATS, most_pixels=most_pixels)
+
+
+def _decode(
+    file: Path | io.BytesIO,
+    preprocess: Preprocess,
+    *,
+    name: str,
+    formats: tuple[str, ...] | None = None,
+    most_pixels: int | None = None,
+) -> Array:
+    from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(path) as image:
+        with Image.open(file, formats=formats) as image:
+            _check_size(image.size, most_pixels)
             pixels = _pixels(image, preprocess)
+    except UnidentifiedImageError as error:
+        known = f"; send one of {', '.join(formats)}" if formats else "; repair or remove it"
+        raise DataError(f"{name}: cannot be read as an image: it is none, or is damaged{known}") from error
     except Image.DecompressionBombError as error:
-        raise DataError(f"{path}: the image is too large to be safe: {error}") from error
+        raise DataError(f"{name}: the image is too large to be safe: {error}") from error
     except _UNREADABLE as error:
-        raise DataError(f"{path}: cannot be read as an image: {error}; repair or remove it") from error
+        raise DataError(f"{name}: cannot be read as an image: {error}; repair or remove it") from error
     crop = preprocess.crop
     if crop is not None:
-        pixels = _centre(pixels, crop, path)
+        pixels = _centre(pixels, crop, name)
     return _normalise(pixels, preprocess)
+
+
+def _check_size(size: tuple[int, int], most_pixels: int | None) -> None:
+    width, height = size
+    if most_pixels is not None and width * height > most_pixels:
+        raise ValueError(f"it has {width}×{height} pixels, more than {most_pixels:,} are not unpacked")
 
 
 def _pixels(image: Image.Image, preprocess: Preprocess) -> npt.NDArray[np.uint8]:
@@ -93,11 +135,11 @@ def _resized(size: tuple[int, int], resize: int | tuple[int, int]) -> tuple[int,
     return (resize, long) if width <= height else (long, resize)
 
 
-def _centre(pixels: npt.NDArray[np.uint8], crop: tuple[int, int], path: Path) -> npt.NDArray[np.uint8]:
+def _centre(pixels: npt.NDArray[np.uint8], crop: tuple[int, int], name: str) -> npt.NDArray[np.uint8]:
     height, width = pixels.shape[:2]
     if height < crop[0] or width < crop[1]:
         raise DataError(
-            f"{path}: has {height}×{width} pixels where {crop[0]}×{crop[1]} are cropped; "
+            f"{name}: has {height}×{width} pixels where {crop[0]}×{crop[1]} are cropped; "
             "set `resize` in the preprocessing"
         )
     top, left = round((height - crop[0]) / 2), round((width - crop[1]) / 2)

@@ -80,3 +80,14 @@ def test_importing_quantlab_loads_nothing_heavy():
     code = f"import sys, quantlab, quantlab.cli; print([m for m in {HEAVY!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+SERVER = {"flask", "werkzeug"}
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_only_the_server_imports_a_web_framework(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = {(n.module or "").split(".")[0] for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and not n.level}
+    names |= {alias.name.split(".")[0] for n in ast.walk(tree) if isinstance(n, ast.Import) for alias in n.names}
+    assert package_of(path) == "serve" or not names & SERVER

@@ -13,7 +13,7 @@ from quantlab.report.report import Report
 from tests.runs import UNTIMED, classifier, images, labels
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
-VOID = {"meta", "input", "br"}
+VOID = {"link", "img", "meta", "input", "br"}
 
 
 class Page(HTMLParser):
