@@ -15,15 +15,19 @@ from tempfile import TemporaryDirectory
 
 from quantlab.engines.engine import Engine
 from quantlab.engines.onnxruntime import OnnxRuntime
-from quantlab.engines.tensorrt import TensorRT, build_plan, profile_for
+from quantlab.engines.tensorrt import RUNTIMES, BuildSettings, TensorRT, build_plan, installed_runtime, profile_for
 from quantlab.engines.tensorrt.gpu import current_gpu
 from quantlab.engines.tensorrt.plan_engine import is_plan, open_plan_file
 from quantlab.engines.tensorrt.shapes import Shape
-from quantlab.errors import EngineError
+from quantlab.errors import EngineError, EngineMissing, RecipeError
 from quantlab.graph.model import Model
+from quantlab.graph.quantized import is_quantized
 from quantlab.opening import open_model
 from quantlab.progress import Progress, silent
 from quantlab.qdq.insert import TARGET_KEY
+
+RUNNERS = ("onnxruntime", *RUNTIMES, "none")
+"""The runtimes that a model can be run on beside its simulation, by the names that users type."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -91,12 +95,59 @@ def ready_to_run(
     with TemporaryDirectory(prefix="quantlab-") as folder, progress("building", len(waiting)) as advance:
         for number, each in enumerate(waiting):
             path = Path(folder) / f"{number}.plan"
-            sizes = (1, max(batch_sizes, default=1), max(batch_sizes, default=1))
-            shapes = profile_for(each.model.inputs, engine.settings.shapes, seen, batches=sizes)
-            build_plan(each.model, path, replace(engine.settings, shapes=shapes))
+            build_plan(each.model, path, fitted(engine, each.model, batch_sizes, seen).settings)
             engines[each.name] = replace(engine, plan=path)
             advance(1)
         yield engines
+
+
+def fitted(
+    engine: TensorRT, model: Model, batch_sizes: Sequence[int], seen: Mapping[str, Sequence[Shape]] | None = None
+) -> TensorRT:
+    """Return an engine whose plans of a model take batches of these sizes.
+
+    Raises:
+        RecipeError: nothing tells the size of a free axis.
+    """
+    largest = max(batch_sizes, default=1)
+    shapes = profile_for(model.inputs, engine.settings.shapes, seen, batches=(1, largest, largest))
+    return replace(engine, settings=replace(engine.settings, shapes=shapes))
+
+
+def runner_for(model: Model, runtime: str | None, engine: OnnxRuntime) -> tuple[OnnxRuntime | TensorRT | None, str]:
+    """Return the runtime that a quantized model is run on, or None and why it is not run.
+
+    Args:
+        model: the model.
+        runtime: one of `RUNNERS`, or None for the one the model was made for.
+        engine: the settings of ONNX Runtime.
+
+    Raises:
+        RecipeError: there is no such runtime.
+        EngineError: it was named, and needs a GPU that is not here.
+        EngineMissing: it was named, and is not installed.
+    """
+    if runtime is not None and runtime not in RUNNERS:
+        raise RecipeError(f"runtime {runtime!r} is unknown; choose one of {', '.join(RUNNERS)}")
+    if runtime is None and not is_quantized(model):
+        return None, "the second model is not quantized"
+    chosen = runtime or model.ir_model.metadata_props.get(TARGET_KEY, engine.name)
+    if chosen == "none":
+        return None, "not asked for"
+    if chosen == engine.name:
+        return replace(engine, optimization="all"), ""
+    if current_gpu() is None:
+        reason = f"{chosen} needs an NVIDIA GPU with a driver, and there is none here"
+        if runtime is not None:
+            raise EngineError(f"runtime {reason}; compare where there is one, or leave --runtime out")
+        return None, reason
+    try:
+        name = installed_runtime(None if runtime in (None, "tensorrt") else runtime)
+    except EngineMissing as error:
+        if runtime is not None:
+            raise
+        return None, str(error)
+    return TensorRT(settings=BuildSettings(runtime=name)), ""
 
 
 def engine_for(model: Model, engine: OnnxRuntime) -> Engine:

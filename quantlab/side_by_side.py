@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from quantlab.contenders import open_contenders, ready_to_run, simulating
+from quantlab.contenders import fitted, open_contenders, ready_to_run, runner_for, simulating
 from quantlab.data.batch import Batch, Batches, InputSpec, Source
 from quantlab.data.open import first_shapes, open_source
 from quantlab.data.preprocess import Preprocess
@@ -15,7 +15,9 @@ from quantlab.engines.tensorrt import TensorRT
 from quantlab.errors import ModelError, RecipeError
 from quantlab.evaluation import Evaluation, EvaluationSettings
 from quantlab.evaluation import evaluate as evaluate_on
-from quantlab.evaluation.layers import LayerDiff, compare_layers
+from quantlab.evaluation.differences import LayerDiff
+from quantlab.evaluation.layers import compare_layers
+from quantlab.evaluation.runtime_error import compare_runtime
 from quantlab.graph.model import Model
 from quantlab.opening import open_model
 from quantlab.progress import Advance, Progress, silent
@@ -92,31 +94,42 @@ def diff(
     second: object,
     samples: Samples | None = None,
     *,
+    runtime: str | None = None,
     engine: OnnxRuntime | None = None,
     progress: Progress = silent,
 ) -> LayerDiff:
     """Return how far every tensor of the second model is from that of the first, worst first.
 
-    Both are computed step by step, so what is seen is quantization, not the runtime.
+    Both are computed step by step, so what is seen is quantization. What the runtime adds is told apart from that.
 
     Args:
         first: the model taken as right: a path, bytes, or a model.
         second: the other.
         samples: what to compare on; None for the bundled digits.
-        engine: what runs them; None for ONNX Runtime on all cores.
+        runtime: what runs the second model too: a key of `RUNNERS`, or None for the one it was made for, where that
+            runs here.
+        engine: what computes step by step; None for ONNX Runtime on all cores.
         progress: how the pass over the samples shows itself.
 
     Raises:
         ModelError: a model cannot be read, or the two have different inputs.
         DataError: the samples cannot be read, or do not fit the models.
-        EngineError: the models have no tensor in common, or are refused.
+        EngineError: the models have no tensor in common, or are refused, or the runtime named does not run here.
+        RecipeError: there is no such runtime.
     """
     one, other = open_model(first), open_model(second)
     _check_inputs(one, other)
-    batches = (samples or Samples()).batches_for(one)
+    batches, engine = (samples or Samples()).batches_for(one), engine or OnnxRuntime()
+    running, reason = runner_for(other, runtime, engine)
     with progress("comparing", batches.size) as advance:
         watched = replace(batches, source=_Watched(batches.source, advance))
-        return compare_layers(one, other, simulating(engine or OnnxRuntime()), watched)
+        difference = compare_layers(one, other, simulating(engine), watched)
+    if running is None:
+        return replace(difference, runtime_reason=reason)
+    if isinstance(running, TensorRT):
+        running = fitted(running, other, (1, batches.batch_size), first_shapes(batches))
+    with progress(f"running on {running.name}", None):
+        return replace(difference, runtime=compare_runtime(one, other, (simulating(engine), running), batches))
 
 
 @dataclass(frozen=True, slots=True)

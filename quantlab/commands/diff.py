@@ -15,11 +15,20 @@ EPILOG = """\b
 Examples:
   quantlab diff runs/digits-entropy/model.*.onnx
   quantlab diff net.fp32.onnx net.int8.onnx --data calib.npz --samples 32 --top 10
+  quantlab diff net.fp32.onnx net.int8.onnx --data calib.npz --runtime tensorrt
 """
 
 First = Annotated[str, typer.Argument(metavar="FIRST", help="The model taken as right, usually FP32.")]
 Second = Annotated[str, typer.Argument(metavar="SECOND", help="The other, usually INT8.")]
 Top = Annotated[int, typer.Option(min=1, metavar="N", help="Show N tensors, the worst ones.")]
+Runtime = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Run SECOND on it too: onnxruntime, tensorrt, tensorrt_rtx or none; if not given, on the one it was made "
+        "for, where that runs here.",
+    ),
+]
 Samples = Annotated[int, typer.Option(min=1, metavar="N", help="Samples to compare on, at most.")]
 
 
@@ -31,6 +40,7 @@ def diff(
     samples: Samples = 64,
     batch_size: options.BatchSize = 8,
     top: Top = 30,
+    runtime: Runtime = None,
     threads: options.Threads = None,
     seed: options.Seed = 0,
     library: options.Libraries = None,
@@ -41,6 +51,8 @@ def diff(
     """Show how far each tensor of a quantized model is from the float one (SQNR), worst first.
 
     The SQNR of a tensor holds all the noise that arose before it: look for where it falls, not for where it is low.
+    Quantization error is that of every Q/DQ pair computed step by step; runtime error is what the runtime, which
+    multiplies integers and rounds in its own places, adds to it.
     """
     with reporting_errors(debug=debug):
         from quantlab import side_by_side
@@ -51,6 +63,7 @@ def diff(
             first,
             second,
             side_by_side.Samples(data, preprocess_settings(preprocess), samples, batch_size, seed),
+            runtime=runtime,
             engine=OnnxRuntime(threads, libraries=tuple(map(str, library or ()))),
             progress=progress_bars(quiet=quiet),
         )

@@ -2,11 +2,12 @@
 
 from quantlab.evaluation.accuracy import Accuracy, PairedDrop, accuracy_of, paired_drop
 from quantlab.evaluation.agreement import Agreement, Sqnr
+from quantlab.evaluation.differences import LayerDiff, LayerDifference
 from quantlab.evaluation.environment import Environment, read_environment
 from quantlab.evaluation.evaluate import evaluate
 from quantlab.evaluation.evaluation import Evaluation, Row
 from quantlab.evaluation.latency import Latency, LatencySettings, Speedup, measure_latency, speedup
-from quantlab.evaluation.layers import LayerDiff, LayerDifference, compare_layers, matching_tensors
+from quantlab.evaluation.layers import compare_layers, matching_tensors
 from quantlab.evaluation.memory import Memory, measure_memory
 from quantlab.evaluation.settings import EvaluationSettings
 from quantlab.evaluation.size import Size, measure_size

@@ -11,8 +11,6 @@ is low.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -21,77 +19,11 @@ from quantlab.data.batch import Array, Batches, Feeds
 from quantlab.engines.engine import Engine, Session
 from quantlab.engines.parts import DEFAULT_MEMORY_CAP_BYTES, measure_taps, tap_groups
 from quantlab.errors import DataError, EngineError
-from quantlab.evaluation.agreement import Sqnr, SqnrSum
+from quantlab.evaluation.agreement import SqnrSum
+from quantlab.evaluation.differences import LayerDiff, LayerDifference
 from quantlab.evaluation.judge import fixed_batch, run_padded
 from quantlab.evaluation.latency import repeated
 from quantlab.graph.model import Model
-
-
-@dataclass(frozen=True, slots=True)
-class LayerDifference:
-    """How far one tensor is off.
-
-    Attributes:
-        tensor: its name in the first model.
-        node: the node that computes it there, with its operator, or `model input`.
-        index: its place among the compared tensors, in execution order of the first model.
-        sqnr: of the second model's against the first's, over all samples.
-        largest_error: the largest absolute difference.
-        largest_value: the largest absolute value in the first model.
-    """
-
-    tensor: str
-    node: str
-    index: int
-    sqnr: Sqnr
-    largest_error: float
-    largest_value: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return {
-            "tensor": self.tensor,
-            "node": self.node,
-            "index": self.index,
-            **self.sqnr.to_json(),
-            "largest_error": self.largest_error,
-            "largest_value": self.largest_value,
-        }
-
-    def __str__(self) -> str:
-        error = f"largest error {self.largest_error:.4g} of {self.largest_value:.4g}"
-        return f"{self.sqnr}, {error}: {self.tensor} ({self.node})"
-
-
-@dataclass(frozen=True, slots=True)
-class LayerDiff:
-    """Two models layer by layer.
-
-    Attributes:
-        first: the name of the model that is taken as right.
-        second: the name of the other.
-        layers: the tensors both have, worst first.
-        samples: how many samples were compared.
-    """
-
-    first: str
-    second: str
-    layers: tuple[LayerDifference, ...]
-    samples: int
-
-    @property
-    def in_order(self) -> tuple[LayerDifference, ...]:
-        """The tensors in execution order."""
-        return tuple(sorted(self.layers, key=lambda layer: layer.index))
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        layers = [layer.to_json() for layer in self.layers]
-        return {"first": self.first, "second": self.second, "samples": self.samples, "layers": layers}
-
-    def __str__(self) -> str:
-        head = f"{self.second} against {self.first}, {self.samples} samples, {len(self.layers)} tensors, worst first"
-        return "\n".join([head, *(f"  {layer}" for layer in self.layers)])
 
 
 def compare_layers(
@@ -121,6 +53,31 @@ def compare_layers(
         DataError: there is not a single sample, or the data do not fit.
     """
     pairs = matching_tensors(a, b, tensors)
+    return compare_pairs((a, b), (engine, engine), batches, pairs, memory_cap_bytes=memory_cap_bytes)
+
+
+def compare_pairs(
+    models: tuple[Model, Model],
+    engines: tuple[Engine, Engine],
+    batches: Batches,
+    pairs: Mapping[str, str],
+    *,
+    memory_cap_bytes: int = DEFAULT_MEMORY_CAP_BYTES,
+) -> LayerDiff:
+    """Return how far tensors of one model on its engine are from those of another on its own.
+
+    Args:
+        models: the one taken as right, and the other.
+        engines: what runs each; the first tells the sizes of both models' tensors.
+        batches: the samples.
+        pairs: by the name of a tensor in the first model, that of its counterpart.
+        memory_cap_bytes: the most bytes of tensors held at once.
+
+    Raises:
+        EngineError, DataError: as `compare_layers`.
+    """
+    a, b = models
+    engine, other_engine = engines
     fixed = [size for model in (a, b) if (size := fixed_batch(model.inputs)) is not None]
     sample = next(iter(batches.in_batches_of(min(fixed, default=1))), None)
     if sample is None:
@@ -131,7 +88,7 @@ def compare_layers(
     for group in tap_groups(sizes, budget):
         part_size = min(fixed) if fixed else budget // max(1, sum(sizes[tensor] for tensor in group))
         parts = batches.in_batches_of(max(1, min(part_size, batches.batch_size)))
-        with engine.open(a, group) as one, engine.open(b, [pairs[tensor] for tensor in group]) as other:
+        with engine.open(a, group) as one, other_engine.open(b, [pairs[tensor] for tensor in group]) as other:
             samples = _compare_group(one, other, parts, {tensor: pairs[tensor] for tensor in group}, differences)
     return LayerDiff(a.name, b.name, _layers(a, differences), samples)
 
@@ -187,11 +144,13 @@ class _Difference:
         self.sqnr = SqnrSum()
         self.largest_error = 0.0
         self.largest_value = 0.0
+        self.changed = 0
 
     def add(self, left: Array, right: Array) -> None:
         self.sqnr.add(left, right)
         if left.size:
             exact = left.astype(np.float64)
+            self.changed += int(np.count_nonzero(left != right))
             self.largest_error = max(self.largest_error, float(np.abs(exact - right).max()))
             self.largest_value = max(self.largest_value, float(np.abs(exact).max()))
 
@@ -206,6 +165,7 @@ def _layers(a: Model, differences: Mapping[str, _Difference]) -> tuple[LayerDiff
             sqnr=difference.sqnr.result(),
             largest_error=difference.largest_error,
             largest_value=difference.largest_value,
+            changed_share=difference.changed / max(1, difference.sqnr.result().count),
         )
         for index, (tensor, difference) in enumerate(differences.items())
     ]

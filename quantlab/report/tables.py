@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from quantlab.evaluation.layers import LayerDiff
+from quantlab.evaluation.differences import LayerDiff, LayerDifference
 
 SIMULATED = "* simulated: computed in float, step by step, in place of a runtime that is not here; hence not timed"
 
@@ -72,11 +72,23 @@ def _sizes_table(evaluation: Mapping[str, Any]) -> Table:
 
 def layers_table(difference: LayerDiff, *, top: int) -> Table:
     """Return two models tensor by tensor: the worst `top` of them."""
-    table = plain_table(["tensor", "node", "SQNR", "largest\nerror", "of largest\nvalue"], texts=2)
+    columns = ["tensor", "node", "SQNR", "largest\nerror", "of largest\nvalue"]
+    if difference.runtime is not None:
+        columns += ["runtime\nSQNR", "largest\nin steps", "numbers\nchanged"]
+    table = plain_table(columns, texts=2)
+    added = {} if difference.runtime is None else difference.runtime.by_tensor
     for layer in difference.layers[:top]:
         numbers = [f"{value:.4g}" for value in (layer.largest_error, layer.largest_value)]
-        table.add_row(layer.tensor, layer.node, decibels(layer.sqnr.to_json()), *numbers)
+        ours = [] if difference.runtime is None else _runtime_cells(added.get(layer.tensor))
+        table.add_row(layer.tensor, layer.node, decibels(layer.sqnr.to_json()), *numbers, *ours)
     return table
+
+
+def _runtime_cells(layer: LayerDifference | None) -> list[str]:
+    if layer is None:
+        return ["-", "-", "-"]
+    steps = "-" if layer.largest_steps is None else f"{layer.largest_steps:.2g}"
+    return [decibels(layer.sqnr.to_json()), steps, f"{layer.changed_share:.2%}"]
 
 
 def ranges_table(target: str, rows: Sequence[Mapping[str, Any]]) -> Table:

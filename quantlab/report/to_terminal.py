@@ -11,7 +11,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from quantlab.evaluation import Evaluation, verdict
-from quantlab.evaluation.layers import LayerDiff
+from quantlab.evaluation.differences import LayerDiff
 from quantlab.report.prose import Prose
 from quantlab.report.report import Report
 from quantlab.report.tables import SIMULATED, answers_table, costs_table, gpu_table, layers_table, ranges_table
@@ -79,11 +79,31 @@ def render_comparison(content: Mapping[str, Any]) -> RenderableType:
 def render_layers(difference: LayerDiff, *, top: int) -> RenderableType:
     """Return what rich prints of two models tensor by tensor: the worst `top` tensors."""
     head = f"{difference.second} against {difference.first}, {difference.samples} samples, worst first"
-    parts: list[RenderableType] = [Prose(head, style="bold"), Text(), layers_table(difference, top=top)]
+    parts: list[RenderableType] = [Prose(head, style="bold"), *map(Prose, _errors(difference)), Text()]
+    parts.append(layers_table(difference, top=top))
     left_out = len(difference.layers) - top
     if left_out > 0:
         parts += [Text(), Prose(f"{left_out} better tensors are not shown; --top {len(difference.layers)} shows all.")]
     return Group(*parts)
+
+
+def _errors(difference: LayerDiff) -> Iterator[str]:
+    """Yield what quantization and what the runtime does to each output."""
+    runtime = difference.runtime
+    if runtime is None:
+        yield f"Runtime error: not measured: {difference.runtime_reason}."
+        return
+    quantization = {layer.tensor: layer for layer in difference.layers}
+    total = {layer.tensor: layer for layer in runtime.total}
+    for output in runtime.outputs:
+        ours, both = (found.get(output.tensor) for found in (quantization, total))
+        parts = [
+            *([] if ours is None else [f"quantization error, {ours.sqnr}"]),
+            f"runtime error of {runtime.runtime}, {output.sqnr}",
+            *([] if both is None else [f"together {both.sqnr}"]),
+        ]
+        yield f"Output {output.tensor}: {'; '.join(parts)}."
+    yield from (f"Note: {note}." for note in runtime.notes)
 
 
 def to_text(report: Report, *, folder: Path | None = None) -> str:

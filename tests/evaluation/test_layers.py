@@ -10,7 +10,8 @@ import pytest
 
 from quantlab.engines import OnnxRuntime
 from quantlab.errors import DataError, EngineError
-from quantlab.evaluation.layers import LayerDiff, compare_layers, matching_tensors
+from quantlab.evaluation.differences import LayerDiff
+from quantlab.evaluation.layers import compare_layers, matching_tensors
 from quantlab.graph.model import Model
 from tests.engines.fake import FakeEngine
 from tests.engines.models import model_from_text
