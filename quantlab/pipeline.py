@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from quantlab.audit import audit_onnxruntime
 from quantlab.calibrate import calibrate
@@ -18,8 +19,10 @@ from quantlab.data.guard import chance_warning
 from quantlab.engines.engine import Engine
 from quantlab.engines.onnxruntime import OnnxRuntime
 from quantlab.evaluation import Evaluation, EvaluationSettings, evaluate
+from quantlab.evaluation.resources import Monitor
 from quantlab.graph.model import Model
 from quantlab.job import Inputs, Job, open_job
+from quantlab.layerwise import LayerSettings, Layerwise, look_at_layers
 from quantlab.plan import Plan
 from quantlab.progress import Progress, silent
 from quantlab.qdq import bake, insert
@@ -97,18 +100,29 @@ def run_job(
 ) -> Run:
     """Do what a job says; with a folder, go on from what an interrupted run left there, and write the results."""
     folder = None if out is None else RunFolder(out)
-    collected = collect_for(job, folder=folder, progress=progress)
-    quantized = _quantize_all(job, collected.statistics, progress)
-    int8_models = {target: made.model for target, made in quantized.items()}
-    if folder:
-        folder.write_recipe(job.recipe)
-        folder.write_plans(job.plans)
-        folder.write_models(job.model, int8_models)
-    evaluation = evaluate_for(job, int8_models, progress=progress)
-    notes = () if collected.note is None else (collected.note,)
-    files = folder.entries() if folder else {}
-    warnings = late_warnings(job, evaluation)
-    outcome = Outcome(job, collected.statistics, quantized, evaluation, notes, warnings, files, command)
+    with Monitor() as monitor:
+        watched = monitor.watching(progress)
+        collected = collect_for(job, folder=folder, progress=watched)
+        quantized = _quantize_all(job, collected.statistics, watched)
+        int8_models = {target: made.model for target, made in quantized.items()}
+        if folder:
+            folder.write_recipe(job.recipe)
+            folder.write_plans(job.plans)
+            folder.write_models(job.model, int8_models)
+        evaluation = evaluate_for(job, int8_models, progress=watched)
+        layerwise = layers_for(job, int8_models, progress=watched)
+    outcome = Outcome(
+        job=job,
+        statistics=collected.statistics,
+        quantized=quantized,
+        evaluation=evaluation,
+        notes=() if collected.note is None else (collected.note,),
+        warnings=late_warnings(job, evaluation),
+        files=folder.entries() if folder else {},
+        command=command,
+        layerwise=layerwise,
+        resources=monitor.result(),
+    )
     report = build_report(outcome)
     if folder:
         folder.write_text(PAGE, to_html(report))
@@ -155,11 +169,25 @@ def evaluate_for(job: Job, int8_models: Mapping[str, Model], *, progress: Progre
     return evaluate({FLOAT: job.model, **int8_models}, engines, job.evaluation, settings=settings, progress=progress)
 
 
-def _engine_for(job: Job, target: str) -> Engine:
+def layers_for(job: Job, int8_models: Mapping[str, Model], *, progress: Progress = silent) -> Mapping[str, Layerwise]:
+    """Return what each layer of INT8 models costs, by target; models in which nothing is quantized are left out."""
+    recipe, timed = job.recipe, _latency_batches(job)
+    settings = LayerSettings(recipe.layer_samples, timed[0] if timed else None, recipe.memory_cap_mb * 2**20)
+    models = {name: model for name, model in int8_models.items() if job.plans[name.split()[0]].points}
+    found = {}
+    with progress("looking at layers", len(models)) as advance:
+        for name, model in models.items():
+            engine = _engine_for(job, name.split()[0])
+            found[name] = look_at_layers(job.model, model, engine, job.evaluation, settings)
+            advance(1)
+    return found
+
+
+def _engine_for(job: Job, target: str) -> OnnxRuntime:
     """Return what judges a target's model here: ONNX Runtime for its own, a literal simulation for others."""
-    if target == "onnxruntime":
-        return job.engine
-    return OnnxRuntime(job.recipe.threads, optimization="none", libraries=job.recipe.libraries)
+    is_deployed = target == "onnxruntime"
+    optimization: Literal["all", "none"] = "all" if is_deployed else "none"
+    return OnnxRuntime(job.recipe.threads, optimization=optimization, libraries=job.recipe.libraries)
 
 
 def _latency_batches(job: Job) -> tuple[int, ...]:

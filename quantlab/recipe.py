@@ -40,6 +40,7 @@ class Recipe:
         targets: names of the runtimes to export for.
         keep_float: nodes to leave float: names, patterns or operator types.
         latency_batches: batch sizes at which latency is measured.
+        layer_samples: the samples on which noise is measured layer by layer; 0 for not at all.
         output: the name of the output that holds the answer, or None for the first.
         top_k: count an answer as right when the label is among the k largest.
         threads: threads of the engine, or None for all cores.
@@ -61,6 +62,7 @@ class Recipe:
     targets: tuple[str, ...] = ("onnxruntime",)
     keep_float: tuple[str, ...] = ()
     latency_batches: tuple[int, ...] = (1,)
+    layer_samples: int = 16
     output: str | None = None
     top_k: int = 1
     threads: int | None = None
@@ -82,6 +84,8 @@ class Recipe:
         for name in ("eval_samples", "threads"):
             if getattr(self, name) is not None:
                 _check_positive(name, getattr(self, name))
+        if self.layer_samples < 0:
+            raise RecipeError(f"layer_samples: {self.layer_samples} is not possible; it must be at least 0")
         for size in self.latency_batches:
             _check_positive("latency_batches", size)
         self.calibrator_with_options()

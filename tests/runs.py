@@ -13,7 +13,7 @@ from tests.models import model_from_text, noise
 
 CHANNELS = 32
 CLASSES = 10
-UNTIMED: dict[str, Any] = {"threads": 1, "samples": 16, "latency_batches": ()}
+UNTIMED: dict[str, Any] = {"threads": 1, "samples": 16, "latency_batches": (), "layer_samples": 0}
 """Settings of a run that takes a moment only."""
 
 

@@ -52,7 +52,7 @@ def audit_onnxruntime(model: Model, plan: Plan, *, shapes: Mapping[str, Sizes] |
     order = {name: index for index, name in enumerate(nodes)}
     with OnnxRuntime(threads=1).open(model):
         pass  # from here on it is known to load
-    optimized = _Optimized(_optimized_graph(_with_traceable_names(model, order)), tuple(nodes))
+    optimized = _Optimized(_optimized_graph(traceable(model)), tuple(nodes))
     work = multiply_adds(model, shapes)
     rows = tuple(
         replace(optimized.row(nodes[name], order[name], planned), multiply_adds=work.get(name, 0))
@@ -72,11 +72,12 @@ _MOVES = frozenset(
 ) | {"Tile", "Split", "ReduceMax", "ReduceMin"}
 
 
-def _with_traceable_names(model: Model, order: Mapping[str, int]) -> Model:
-    """Return a clone whose nodes, and what they leave, are called by the node's number.
+def traceable(model: Model) -> Model:
+    """Return a clone whose nodes, and what they leave, are called by the node's number in `nodes_by_name`.
 
     A Relu or Clip is called like the node before it, because a fused node may be named by its last output.
     """
+    order = {name: index for index, name in enumerate(model.nodes_by_name())}
     clone = model.clone()
     numbers: dict[ir.Node, int] = {}
     for node in clone.graph:
@@ -166,11 +167,14 @@ class _Optimized:
 
 def _number_of(node: ir.Node) -> int | None:
     """Return the number of the node that an executed node came from, or None where none is known."""
-    for name in (node.name, *(value.name for value in node.outputs)):
-        found = _TRACE.search(name or "")
-        if found is not None:
-            return int(found[1])
-    return None
+    names = (node.name, *(value.name for value in node.outputs))
+    return next((number for name in names if (number := traced_number(name or "")) is not None), None)
+
+
+def traced_number(name: str) -> int | None:
+    """Return the number of a node in a name that `traceable` gave, or that was derived from it; None without one."""
+    found = _TRACE.search(name)
+    return None if found is None else int(found[1])
 
 
 def _is_constant(graph: ir.Graph, node: ir.Node) -> bool:

@@ -91,6 +91,7 @@ def _row(name: str, model: Model, engine: Engine, judgement: Judgement, costs: C
         gpu_latencies=costs.gpu_latencies.get(name, ()),
         latency_reason=costs.reasons.get(name),
         memory=costs.memories.get(name),
+        flips=judgement.flips,
     )
 
 

@@ -12,6 +12,7 @@ from quantlab.errors import DataError
 from quantlab.evaluation.accuracy import Accuracy, Bits, PairedDrop, paired_drop
 from quantlab.evaluation.agreement import Agreement, Sqnr
 from quantlab.evaluation.environment import Environment
+from quantlab.evaluation.flips import Flips
 from quantlab.evaluation.gpu_latency import GpuLatency
 from quantlab.evaluation.latency import Latency, Speedup
 from quantlab.evaluation.memory import Memory
@@ -38,6 +39,7 @@ class Row:
         latency_reason: why there is no latency, or None where there is one.
         size: on disk and in weights.
         memory: the peak, or None where not measured.
+        flips: answers that differ from the reference's, or None for the reference itself and where there are none.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Row:
     latency_reason: str | None = None
     memory: Memory | None = None
     gpu_latencies: tuple[GpuLatency, ...] = ()
+    flips: Flips | None = None
 
     def same_as(self, other: Row) -> bool:
         """Whether both rows say the same, answer by answer."""

@@ -17,6 +17,7 @@ from quantlab.errors import DataError
 from quantlab.evaluation.accuracy import Bits
 from quantlab.evaluation.agreement import Agreement, AgreementCount, Sqnr, SqnrSum
 from quantlab.evaluation.answers import Task, answers_of, check_numbers, output_name, right_answers
+from quantlab.evaluation.flips import FlipCount, Flips
 from quantlab.evaluation.latency import repeated
 from quantlab.evaluation.sample_hash import SampleHash
 from quantlab.graph.model import Model
@@ -31,12 +32,15 @@ class Judgement:
         correct: by k, bool [labelled samples] whether the label was among the k first; empty without labels.
         agreement: with the first model, or None for the first itself and where there are no answers.
         sqnr: against the first model, or None for the first itself.
+        flips: answers that differ from the first model's, or None for the first itself and where samples have no
+            one answer.
     """
 
     output: str
     correct: Mapping[int, Bits]
     agreement: Agreement | None
     sqnr: Sqnr | None
+    flips: Flips | None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -124,6 +128,7 @@ class _Tally:
     correct: dict[int, list[Bits]] = field(default_factory=dict)
     agreement: AgreementCount = field(default_factory=AgreementCount)
     sqnr: SqnrSum | None = None
+    flips: FlipCount = field(default_factory=FlipCount)
 
     def add(self, batch: Batch, expected: Array | None) -> Array:
         """Count one batch and return the model's output for it."""
@@ -135,19 +140,21 @@ class _Tally:
                 if right is not None:
                     self.correct.setdefault(k, []).append(right)
         if expected is not None:
-            self._compare(expected, output)
+            self._compare(batch, expected, output)
         return output
 
-    def _compare(self, expected: Array, output: Array) -> None:
+    def _compare(self, batch: Batch, expected: Array, output: Array) -> None:
         self.sqnr = self.sqnr or SqnrSum()
         self.sqnr.add(expected, output)
         theirs, ours = (answers_of(array, self.settings.task) for array in (expected, output))
         if theirs is not None and ours is not None:
             self.agreement.add(theirs, ours)
+            self.flips.add(batch, theirs, ours)
 
     def result(self) -> Judgement:
         correct = {k: np.concatenate(bits) for k, bits in self.correct.items()}
-        return Judgement(self.output, correct, self.agreement.result(), self.sqnr.result() if self.sqnr else None)
+        sqnr = self.sqnr.result() if self.sqnr else None
+        return Judgement(self.output, correct, self.agreement.result(), sqnr, self.flips.result())
 
 
 def run_padded(session: Session, feeds: Feeds) -> dict[str, Array]:

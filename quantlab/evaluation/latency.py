@@ -29,6 +29,7 @@ from quantlab.evaluation.accuracy import CONFIDENCE, Interval
 RUNS_PER_TURN = 4
 _FEWEST_TURNS = 3
 _MOST_KEPT = 1000
+_MOST_TOLD = 200
 _RESAMPLES = 2000
 
 Clock = Callable[[], float]
@@ -93,9 +94,10 @@ class Latency:
         return self.p90_ms > 2 * self.median_ms
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values, without the single runs."""
+        """Return plain values; of the single runs the first `_MOST_TOLD`, to four digits."""
         names = ("batch_size", "threads", "runs", "median_ms", "p90_ms", "p99_ms", "mean_ms", "images_per_second")
-        return {name: getattr(self, name) for name in names}
+        told = [float(f"{value:.4g}") for value in self.samples_ms[:_MOST_TOLD]]
+        return {**{name: getattr(self, name) for name in names}, "runs_ms": told}
 
     def __str__(self) -> str:
         return (

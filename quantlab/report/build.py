@@ -13,10 +13,14 @@ from typing import Any
 from quantlab.affine import Encodings
 from quantlab.audit import Audit
 from quantlab.evaluation import Evaluation, verdict
+from quantlab.evaluation.resources import Resources
 from quantlab.graph.model import Model
 from quantlab.job import Job
+from quantlab.layerwise import Layerwise
 from quantlab.plan import Plan
+from quantlab.report.flips import flips_section
 from quantlab.report.histograms import histograms_section
+from quantlab.report.layers import layers_section
 from quantlab.report.paths import without_private_paths
 from quantlab.report.report import SCHEMA_VERSION, Report
 from quantlab.report.tensors import tensor_rows
@@ -54,6 +58,8 @@ class Outcome:
         warnings: likewise, those that a user must see.
         files: what the run has written, by name.
         command: the command line, or None for a call from Python.
+        layerwise: what each layer costs, by target; empty where that was not looked at.
+        resources: what the run took of the machine, or None.
     """
 
     job: Job
@@ -64,6 +70,8 @@ class Outcome:
     warnings: tuple[str, ...] = ()
     files: Mapping[str, FileEntry] = field(default_factory=dict)
     command: Sequence[str] | None = None
+    layerwise: Mapping[str, Layerwise] = field(default_factory=dict)
+    resources: Resources | None = None
 
 
 def build_report(outcome: Outcome) -> Report:
@@ -85,9 +93,11 @@ def build_report(outcome: Outcome) -> Report:
         },
         "notes": [*outcome.notes, *notes],
         "warnings": [*job.warnings, *outcome.warnings],
-        "targets": {name: _target_section(made, outcome.statistics) for name, made in outcome.quantized.items()},
+        "targets": {name: _target_section(name, outcome) for name in outcome.quantized},
         **({"histograms": _histograms(outcome)} if outcome.statistics.samples else {}),
         "evaluation": outcome.evaluation.to_json(),
+        **_optional("flips", flips_section(outcome.evaluation, job.recipe.preprocess)),
+        **_optional("resources", None if outcome.resources is None else outcome.resources.to_json()),
         "verdict": _verdict(outcome),
         "files": {name: entry._asdict() for name, entry in outcome.files.items()},
     }
@@ -114,14 +124,21 @@ def _sha256_of_source(model: Model) -> str | None:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _target_section(made: Quantized, statistics: Statistics) -> dict[str, Any]:
+def _target_section(name: str, outcome: Outcome) -> dict[str, Any]:
+    made, layerwise = outcome.quantized[name], outcome.layerwise.get(name)
+    layers = None if layerwise is None else layers_section(outcome.job.model, made.plan, made.audit, layerwise)
     return {
-        "tensors": [row.to_json() for row in tensor_rows(made.plan, made.encodings, statistics)],
+        "tensors": [row.to_json() for row in tensor_rows(made.plan, made.encodings, outcome.statistics)],
         "skips": [{"tensor": skip.tensor, "reason": skip.reason} for skip in made.plan.skips],
         "integer_nodes": list(made.plan.integer_nodes),
-        "float_nodes": [{"node": name, "reason": reason} for name, reason in made.plan.float_nodes],
+        "float_nodes": [{"node": node, "reason": reason} for node, reason in made.plan.float_nodes],
         "audit": None if made.audit is None else json.loads(made.audit.to_json()),
+        **_optional("layers", layers),
     }
+
+
+def _optional(name: str, section: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {} if section is None else {name: section}
 
 
 def _histograms(outcome: Outcome) -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from quantlab.affine import Encoding, Encodings
+from quantlab.affine import Encoding, Encodings, Range
+from quantlab.calibrators.squared_error import sides_of, squared_errors
 from quantlab.plan import Plan, Point
 from quantlab.stats.table import Statistics
 from quantlab.stats.tensor import Counts, TensorStatistics
@@ -31,6 +33,10 @@ class TensorRow:
         maximum: the largest.
         clipped_share: the share of the values seen that lie outside [low, high], 0 to 1, to a histogram bin.
         zeros_share: the share of exact zeros.
+        integers: the smallest and the largest integer of the scheme.
+        symmetric: whether the zero point is 0 and the range mirrored.
+        sqnr_db: signal to noise of rounding and clipping this tensor alone, from the statistics; None where nothing
+            was seen, where it is infinite, and for more than one scale.
     """
 
     tensor: str
@@ -45,10 +51,14 @@ class TensorRow:
     maximum: float | None = None
     clipped_share: float | None = None
     zeros_share: float | None = None
+    integers: tuple[int, int] = (-128, 127)
+    symmetric: bool = True
+    sqnr_db: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values; what is unknown is null."""
-        return {**asdict(self), "scale": None if self.scale is None else list(self.scale)}
+        scale = None if self.scale is None else list(self.scale)
+        return {**asdict(self), "scale": scale, "integers": list(self.integers)}
 
 
 def tensor_rows(plan: Plan, encodings: Encodings, statistics: Statistics) -> tuple[TensorRow, ...]:
@@ -88,8 +98,30 @@ def _row(point: Point, encodings: Encodings, seen_by_name: Mapping[str, TensorSt
             "maximum": seen.maximum,
             "clipped_share": _share_that_clips(seen, encoding),
             "zeros_share": seen.zeros / seen.count,
+            "sqnr_db": own_sqnr_db(seen, encoding),
         }
+    described |= {"integers": (point.scheme.lowest, point.scheme.highest), "symmetric": point.scheme.symmetric}
     return TensorRow(point.tensor, point.role, str(point.scheme), _origin(point), **described)
+
+
+def own_sqnr_db(seen: TensorStatistics, encoding: Encoding) -> float | None:
+    """Return the signal-to-noise ratio that rounding and clipping one tensor leaves, from its histogram.
+
+    Args:
+        seen: what was seen of the tensor.
+        encoding: with one scale, and fewer than 2^16 integers.
+
+    Returns:
+        Decibels; None where the tensor was 0 throughout, where no noise is left, and for more than one scale.
+    """
+    if encoding.scale.ndim or not seen.width:
+        return None
+    # A range from which the scheme makes this encoding again: a symmetric one reaches a step further down.
+    reached = encoding.range
+    interval = Range.of(-reached.high, reached.high) if encoding.scheme.symmetric else reached
+    noise = float(squared_errors(seen, encoding.scheme, Range.of(interval.low[None], interval.high[None]))[0])
+    power = sum(side.power for side in sides_of(seen))
+    return round(10 * math.log10(power / noise), 2) if noise > 0 and power > 0 else None
 
 
 def _share_that_clips(seen: TensorStatistics, encoding: Encoding) -> float:

@@ -19,7 +19,7 @@ LAYERS = [
     {"targets", "zoo"},
     {"qdq", "engines"},
     {"collect", "calibrate", "audit", "interop", "evaluation", "precision"},
-    {"doctor", "fingerprint", "lint", "opening"},
+    {"doctor", "fingerprint", "layerwise", "lint", "opening"},
     {"search", "contenders"},
     {"recipe"},
     {"inspection", "side_by_side", "job", "run_folder"},

@@ -48,7 +48,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def report() -> Report:
-    settings = {**UNTIMED, "latency_batches": (1,), "targets": ("onnxruntime", "tensorrt")}
+    settings = {**UNTIMED, "latency_batches": (1,), "layer_samples": 4, "targets": ("onnxruntime", "tensorrt")}
     run = quantlab.ptq(classifier(), (images(), labels()), **settings)
     return Report.from_json(run.report.to_json())
 
