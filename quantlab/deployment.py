@@ -209,7 +209,7 @@ def require_share(audits: Sequence[Audit], required: float) -> None:
             where = f"; the largest that does not is {largest}" if largest is not None else ""
             raise EngineError(
                 f"{each.engine}: {each.multiply_add_share:.2%} of the multiply-adds run in INT8, "
-                f"less than the {required:.2%} required{where}"
+                f"less than the {100 * required:g}% required{where}"
             )
 
 

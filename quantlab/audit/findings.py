@@ -25,6 +25,7 @@ class AuditRow:
         precision: the type it reads there, such as `int8`, `uint8`, `float16` or `float32`; empty where unknown.
         fused_with: the other nodes of the model that run in the same kernel.
         multiply_adds: how many it does for one sample, or 0 for a node that multiplies no matrices.
+        planned_reason: why the plan leaves it float, or empty.
     """
 
     node: str
@@ -36,6 +37,7 @@ class AuditRow:
     precision: str = ""
     fused_with: tuple[str, ...] = ()
     multiply_adds: int = 0
+    planned_reason: str = ""
 
     @property
     def is_as_planned(self) -> bool:

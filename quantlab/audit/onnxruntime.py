@@ -53,9 +53,13 @@ def audit_onnxruntime(model: Model, plan: Plan, *, shapes: Mapping[str, Sizes] |
     with OnnxRuntime(threads=1).open(model):
         pass  # from here on it is known to load
     optimized = _Optimized(_optimized_graph(traceable(model)), tuple(nodes))
-    work = multiply_adds(model, shapes)
+    work, reasons = multiply_adds(model, shapes), dict(plan.float_nodes)
     rows = tuple(
-        replace(optimized.row(nodes[name], order[name], planned), multiply_adds=work.get(name, 0))
+        replace(
+            optimized.row(nodes[name], order[name], planned),
+            multiply_adds=work.get(name, 0),
+            planned_reason=reasons.get(name, ""),
+        )
         for name, planned in looked_at
     )
     conversions = tuple(optimized.conversions())

@@ -51,8 +51,13 @@ def audit_tensorrt(
     weighted = {reader.node for point in plan.of_role("weight") for reader in point.readers}
     nodes = model.nodes_by_name()
     layers = [replace(layer, nodes=_without_pairs(layer, nodes)) for layer in layers]
+    reasons = dict(plan.float_nodes)
     rows = tuple(
-        replace(_row(nodes[name], planned, layers, has_weight=name in weighted), multiply_adds=work.get(name, 0))
+        replace(
+            _row(nodes[name], planned, layers, has_weight=name in weighted),
+            multiply_adds=work.get(name, 0),
+            planned_reason=reasons.get(name, ""),
+        )
         for name, planned in spoken_of(model, plan)
     )
     conversions = map(_conversion, layers)
@@ -61,7 +66,12 @@ def audit_tensorrt(
 
 def runs_in_int8(layers: Sequence[EngineLayer], *, has_weight: bool) -> bool:
     """Whether any of the layers that compute a node does so on integers, weights included."""
-    return any(layer.multiplies_int8 and (not has_weight or "Int8" in layer.constants) for layer in layers)
+    return any(layer.multiplies_int8 and (not has_weight or _weight_is_int8(layer)) for layer in layers)
+
+
+def _weight_is_int8(layer: EngineLayer) -> bool:
+    """Whether a layer's weight is of integers; a layer that lists no constants has it among what it reads."""
+    return "Int8" in layer.constants if layer.constants else layer.inputs.count("Int8") > 1
 
 
 def _without_pairs(layer: EngineLayer, nodes: Mapping[str, ir.Node]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ _CONVERSIONS = 20
 def render_audit(audit: Audit) -> RenderableType:
     """Return what rich prints of an audit."""
     parts: list[RenderableType] = [Prose(str(audit), hang=4), Text(), audit_table(audit), Text()]
+    parts += [*map(_reason_line, _reasons(audit).items())]
     if audit.conversions:
         parts += [Text("Kernels that convert:", style="bold"), *map(_conversion_line, audit.conversions[:_CONVERSIONS])]
         more = len(audit.conversions) - _CONVERSIONS
@@ -36,6 +37,21 @@ def audit_table(audit: Audit) -> Table:
         cells = (row.node, row.op_type, planned, row.precision or "-", row.ran_as or "(dissolved)", _fused(row))
         table.add_row(*cells, _share(row, audit), style=style)
     return table
+
+
+def _reasons(audit: Audit) -> dict[str, list[str]]:
+    """Return the nodes that the plan leaves float, by the reason."""
+    found: dict[str, list[str]] = {}
+    for row in audit.rows:
+        if row.planned_reason:
+            found.setdefault(row.planned_reason, []).append(row.node)
+    return found
+
+
+def _reason_line(item: tuple[str, list[str]]) -> RenderableType:
+    reason, nodes = item
+    more = f" and {len(nodes) - _FUSED} more" if len(nodes) > _FUSED else ""
+    return Prose(f"float by plan: {', '.join(nodes[:_FUSED])}{more}: {reason}", hang=2)
 
 
 def _conversion_line(conversion: Conversion) -> RenderableType:

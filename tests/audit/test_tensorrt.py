@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from quantlab.audit import Audit, audit_tensorrt
-from quantlab.engines.tensorrt import BuildSettings, BuiltEngine, EngineLayer, build_engines
+from quantlab.engines.tensorrt import BuildSettings, BuiltEngine, EngineLayer, build_engines, parse_layers
 from quantlab.errors import PlanError
 from quantlab.graph.model import Model
 from quantlab.plan import Plan
@@ -63,6 +64,79 @@ def test_a_product_of_floats_is_left_over_with_a_reason(types: str, precision: s
     assert (left.node, left.precision) == (first, precision)
     assert reason in left.reason
     assert 0 < audit.multiply_add_share < 1
+
+
+def inspected(first: str, second: str, *, is_eleven: bool) -> str:
+    """Return what the inspector of TensorRT 10 or 11 says of an engine of `conv_relu`, as NVIDIA describes both."""
+
+    def tensor(name: str, word: str, order: str) -> dict[str, object]:
+        told = {"Datatype": word, "Format": order} if is_eleven else {"Format/Datatype": f"{order} {word} format"}
+        return {"Name": name, "Dimensions": [1, 32, 8, 8], **told}
+
+    rows, channels = ("Row major linear", "Thirty-two wide channel vectorized row major")
+    half = "Half" if is_eleven else "FP16"
+    layers = [
+        {
+            "Name": "Reformatting CopyNode for Input Tensor 0 to stem",
+            "LayerType": "Reformat",
+            "Inputs": [tensor("x", "Int8", rows)],
+            "Outputs": [tensor("x'", "Int8", channels)],
+            "Origin": "REFORMAT",
+            "TacticValue": "0x00000000000003ea",
+            "Metadata": "",
+        },
+        {
+            "Name": f"{first}.weight + {first} + relu",
+            "LayerType": "CaskConvolution",
+            "Inputs": [tensor("x'", "Int8", channels)],
+            "Outputs": [tensor("a", "Int8", channels)],
+            "ParameterType": "Convolution",
+            "Weights": {"Type": "Int8", "Count": 9216},
+            "Bias": {"Type": "Float", "Count": 32},
+            "Activation": "RELU",
+            "TacticName": "sm80_xmma_fprop_implicit_gemm_interleaved_i8i8_i8i32_f32_nchw_vect_c_32",
+            "Metadata": f"[ONNX Layer: x_QuantizeLinear]\x1e[ONNX Layer: {first}]\x1e[ONNX Layer: relu]",
+        },
+        {
+            "Name": f"__myl_Conv_{second}",
+            "LayerType": "correlation",
+            "Inputs": [tensor("a", "Int8", channels), tensor("w", "Int8", rows)],
+            "Outputs": [tensor("y", half, rows)],
+            "TacticName": "sm89_xmma_fprop_implicit_gemm_i8f16_i8i32_f32",
+            "Metadata": f"[ONNX Layer: {second}]",
+        },
+    ]
+    ends = [{"Name": "x", "IOMode": "Input"}, {"Name": "y", "IOMode": "Output"}]
+    return json.dumps({"Layers": layers, **({"I/O Tensors": ends} if is_eleven else {"Bindings": ["x", "y"]})})
+
+
+@pytest.mark.parametrize("is_eleven", [False, True])
+def test_the_inspector_of_either_version_tells_all_an_audit_asks(*, is_eleven: bool) -> None:
+    first, second = planned()
+    audit = audited(*parse_layers(inspected(first, second, is_eleven=is_eleven)))
+    assert [(row.ran_as, row.precision, row.fused_with) for row in audit.rows if row.planned == "integer"] == [
+        ("CaskConvolution", "int8", ("relu",)),
+        ("correlation", "int8", ()),
+    ]
+    assert audit.share == 1.0
+    assert [conversion.kind for conversion in audit.conversions] == ["reformat"]
+
+
+def test_a_product_that_lists_no_constants_must_read_two_tensors_of_integers() -> None:
+    first, second = planned()
+    audit = audited(
+        layer("gemm", first, "Int8 Int8 Float x - -> Half"), layer("gemm", second, "Int8 Float x - -> Half")
+    )
+    assert [row.node for row in audit.leftovers] == [second]
+
+
+def test_the_plans_reason_for_a_float_node_is_kept() -> None:
+    model = PATTERNS["conv_relu"]()
+    (first, _) = planned()
+    plan = TensorRT().place(model, keep_float=(first,))
+    audit = audit_tensorrt(quantized(model, plan), plan, (), engine="tensorrt 11.1")
+    reasons = {row.node: row.planned_reason for row in audit.rows}
+    assert reasons[first] == dict(plan.float_nodes)[first] != ""
 
 
 def test_a_node_that_no_layer_names_is_left_over() -> None:

@@ -150,3 +150,23 @@ def test_columns_of_numbers_have_their_heads_above_the_numbers(report):
     heads = [tag.get("class") for tag in Page(to_html(report)).tags("th") if tag["scope"] == "col"]
     assert "number" in heads
     assert None in heads
+
+
+def test_nodes_show_what_they_run_in_and_their_part_of_the_work(report):
+    said = Page(to_html(report)).said()
+    audit = report.content["targets"]["onnxruntime"]["audit"]
+    assert f"{audit['multiply_add_share']:.1%} of all multiply-adds" in said
+    assert "Of the work %" in said
+    assert "Kernels of target onnxruntime that convert" in said
+    assert all(conversion["kernel"] in said for conversion in audit["conversions"])
+
+
+def test_reports_from_before_work_was_counted_are_still_drawn(report):
+    content = copy.deepcopy(dict(report.content))
+    audit = content["targets"]["onnxruntime"]["audit"]
+    for name in ("multiply_adds", "multiply_add_share", "conversions"):
+        del audit[name]
+    for item in audit["rows"]:
+        for name in ("precision", "fused_with", "multiply_adds", "planned_reason"):
+            del item[name]
+    assert "Nodes of target onnxruntime" in Page(to_html(Report(content))).said()

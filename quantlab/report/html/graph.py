@@ -27,6 +27,7 @@ def _target(name: str, target: Mapping[str, Any], drawn: Mapping[str, Any]) -> E
         _tensor_table(name, target, drawn),
         element("h3", "Nodes"),
         _node_table(name, target),
+        _conversions(name, target),
     )
 
 
@@ -36,7 +37,9 @@ def _summary(target: Mapping[str, Any]) -> str:
     audit = target["audit"]
     if audit is None:
         return f"{counts}{nodes}What its runtime makes of them was not measured here."
-    return f"{counts}{nodes}{audit['engine']} runs {audit['share']:.0%} of the planned nodes in integers."
+    work = audit.get("multiply_add_share") if audit.get("multiply_adds") else None
+    share = "" if work is None else f", and {work:.1%} of all multiply-adds"
+    return f"{counts}{nodes}{audit['engine']} runs {audit['share']:.0%} of the planned nodes in integers{share}."
 
 
 def _tensor_table(name: str, target: Mapping[str, Any], drawn: Mapping[str, Any]) -> Element:
@@ -73,7 +76,7 @@ def _skip(skip: Mapping[str, Any]) -> Element:
 
 
 def _node_table(name: str, target: Mapping[str, Any]) -> Element:
-    heads = ["Node", "Operator", "Planned", "Ran as", "As planned", "Reason"]
+    heads = ["Node", "Operator", "Planned", "Ran as", "In", "With", "Of the work %", "As planned", "Reason"]
     return table(heads, _nodes(target), caption=f"Nodes of target {name}", class_="searchable")
 
 
@@ -85,11 +88,27 @@ def _nodes(target: Mapping[str, Any]) -> Iterator[Element]:
         kept = item["is_integer"] == (item["planned"] == "integer")
         reason = item["reason"] or reasons.get(item["node"], "")
         said: Child = "yes" if kept else element("td", element("strong", "no"), class_="bad")
-        yield row(item["node"], item["op_type"], item["planned"], item["ran_as"], said, reason)
+        done = (item["ran_as"], item.get("precision", ""), " ".join(item.get("fused_with", ())), _work(item, target))
+        yield row(item["node"], item["op_type"], item["planned"], *done, said, reason)
     plans = [(node, "integer") for node in target["integer_nodes"]] + [(node, "float") for node in reasons]
     for node, planned in plans:
         if node not in audited:
-            yield row(node, _NONE, planned, _NONE, "not measured", reasons.get(node, ""))
+            empty = (_NONE, _NONE, _NONE, number(_NONE))
+            yield row(node, _NONE, planned, *empty, "not measured", reasons.get(node, ""))
+
+
+def _work(item: Mapping[str, Any], target: Mapping[str, Any]) -> Element:
+    """Return a node's share of the multiply-adds of the model."""
+    total = target["audit"].get("multiply_adds")
+    return _percent(item["multiply_adds"] / total if total and item.get("multiply_adds") else None)
+
+
+def _conversions(name: str, target: Mapping[str, Any]) -> Element | None:
+    """Return the kernels that only convert, or requantize what no product took in."""
+    found = (target["audit"] or {}).get("conversions") or []
+    lines = [row(item["kind"], item["kernel"], " ".join(item["nodes"])) for item in found]
+    heads = ["Kind", "Kernel", "Computes"]
+    return table(heads, lines, caption=f"Kernels of target {name} that convert", class_="searchable") if lines else None
 
 
 def _bounds(low: float | None, high: float | None) -> Element:
