@@ -151,7 +151,8 @@ def test_converting_twice_changes_nothing():
 
 def test_weights_are_rounded_to_the_nearest_half():
     weight = noise(4, 4)
-    text = '<ir_version: 10, opset_import: ["": 18]> g (float[N, 4] x, float[4, 4] w) => (float[N, 4] y) { y = MatMul(x, w) }'
+    head = '<ir_version: 10, opset_import: ["": 18]>'
+    text = f"{head} g (float[N, 4] x, float[4, 4] w) => (float[N, 4] y) {{ y = MatMul(x, w) }}"
     half = to_half(model_from_text(text, {"w": weight}))
     np.testing.assert_array_equal(half.constant("w_half"), weight.astype(np.float16))
     assert "w" not in half.graph.initializers

@@ -45,6 +45,8 @@ class BuiltEngine:
         layers: in the order of execution.
         warnings: what the builder warned about.
         seconds: how long the build took.
+        weights_bytes: the weights in the engine, as the builder counts them; None where it does not.
+        activations_bytes: likewise, what one execution context needs for the largest shapes.
     """
 
     runtime: str
@@ -52,6 +54,8 @@ class BuiltEngine:
     layers: tuple[EngineLayer, ...]
     warnings: tuple[str, ...]
     seconds: float
+    weights_bytes: int | None = None
+    activations_bytes: int | None = None
 
     def layers_of(self, node: str) -> tuple[EngineLayer, ...]:
         """Return the layers that compute an ONNX node."""
@@ -93,6 +97,8 @@ def build_plan(model: Model, path: str | Path, settings: BuildSettings | None = 
             layers=engine.layers,
             warnings=engine.warnings,
             seconds=engine.seconds,
+            weights_bytes=engine.weights_bytes,
+            activations_bytes=engine.activations_bytes,
         )
         return install_plan(folder / "model.plan", Path(path), record)
 
@@ -227,5 +233,11 @@ def _read_answer(folder: Path, name: str, runtime: str, model: Model) -> BuiltEn
     if answer["errors"]:
         raise EngineError(f"{runtime} {answer['version']} refuses {label}: {shortened(answer['errors'])}")
     return BuiltEngine(
-        runtime, answer["version"], parse_layers(answer["layers"]), tuple(answer["warnings"]), answer["seconds"]
+        runtime,
+        answer["version"],
+        parse_layers(answer["layers"]),
+        tuple(answer["warnings"]),
+        answer["seconds"],
+        answer["weights_bytes"],
+        answer["activations_bytes"],
     )

@@ -43,6 +43,8 @@ class PlanRecord:
         layers: what the engine consists of.
         warnings: what the builder warned about.
         seconds: how long the build took.
+        weights_bytes: the weights in the engine, as the builder counts them; None where it does not.
+        activations_bytes: likewise, what one execution context needs for the largest shapes.
     """
 
     runtime: str
@@ -56,6 +58,8 @@ class PlanRecord:
     layers: tuple[EngineLayer, ...] = ()
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
+    weights_bytes: int | None = None
+    activations_bytes: int | None = None
 
     @property
     def built_for(self) -> str:

@@ -26,6 +26,9 @@ from quantlab.engines.tensorrt.runtimes import import_runtime
 from quantlab.engines.tensorrt.startup import load_plugins, make_logger, messages_of
 from quantlab.files import replacing
 
+# What the builder counts at the end, and what answers call it.
+_MEMORY: Mapping[str, str] = {"weights_bytes": "Weights", "activations_bytes": "Activation"}
+
 
 def main(folder: Path) -> None:
     """Do every job of a request; see `building.py` for its fields."""
@@ -65,7 +68,7 @@ class Worker:
             shapes: smallest, usual and largest shape by input.
 
         Returns:
-            The answer: version, errors (none if there is a plan), warnings, layers, seconds.
+            The answer: version, errors (none if there is a plan), warnings, layers, memory in bytes, seconds.
         """
         self._logger.messages.clear()
         start = time.perf_counter()
@@ -76,8 +79,8 @@ class Worker:
             plan.write_bytes(memoryview(serialized))
             layers = self._told("Layers:") or self._inspected(serialized)
         warnings = self._messages_of("WARNING")
-        version = self._trt.__version__
-        return {"version": version, "errors": errors, "warnings": warnings, "layers": layers, "seconds": seconds}
+        answer = {"version": self._trt.__version__, "errors": errors, "warnings": warnings, "layers": layers}
+        return answer | {"seconds": seconds, **{key: self._memory(kind) for key, kind in _MEMORY.items()}}
 
     def _serialized(self, onnx: Path, shapes: Mapping[str, Any]) -> tuple[list[str], Any]:
         trt = self._trt
@@ -134,6 +137,12 @@ class Worker:
 
     def _told(self, beginning: str) -> str:
         return next((text for _, text in self._logger.messages if text.startswith(beginning)), "")
+
+    def _memory(self, kind: str) -> int | None:
+        """Return how many bytes the builder says there are of a kind, or None where it does not say."""
+        beginning = f"Total {kind} Memory:"
+        told = self._told(beginning).removeprefix(beginning).split()
+        return int(told[0]) if told and told[0].isdecimal() else None
 
     def _messages_of(self, *severities: str) -> list[str]:
         return messages_of(self._trt, self._logger, *severities)

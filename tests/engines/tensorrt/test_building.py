@@ -33,6 +33,9 @@ def test_a_plan_comes_with_a_side_car_that_says_what_it_is(tmp_path: Path) -> No
     data, read = read_plan(tmp_path / "net.plan", model=model)
     assert read == record
     assert len(data) > 1000
+    # 3·4·9 + 4·4·9 weights and 2·4 biases in float32, padded as kernels want them.
+    assert 4 * 260 <= (record.weights_bytes or 0) < 8 * 4 * 260
+    assert record.activations_bytes is not None
     assert record.runtime == "tensorrt_rtx"
     assert record.compute_capabilities == ("8.6", "8.9")
     assert {node for layer in record.layers for node in layer.nodes} >= {"conv1", "conv2"}
@@ -89,6 +92,7 @@ class FakeWorker:
         self.request = json.loads((folder / "request.json").read_text())
         for name in list(self.request["jobs"])[: self._answered]:
             answer = {"version": "1.7", "errors": self._errors, "warnings": [], "layers": "Layers:", "seconds": 0.1}
+            answer |= {"weights_bytes": 1200, "activations_bytes": None}
             (folder / f"{name}.json").write_text(json.dumps(answer))
             (folder / f"{name}.plan").write_bytes(b"plan")
         return self._ended
