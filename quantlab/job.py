@@ -93,7 +93,8 @@ def open_job(recipe: Recipe, inputs: Inputs | None = None) -> Job:
     engine = OnnxRuntime(threads=recipe.threads, libraries=recipe.libraries)
     smallest = calibration.in_batches_of(original.inputs[0].fixed_batch or 1)
     model = prepare_with_shapes(original, engine, first_batch(smallest).feeds)
-    plans = {name: target_named(name).place(model, keep_float=recipe.keep_float) for name in recipe.targets}
+    targets = {name: target_named(name, weight_scales=recipe.weight_scales) for name in recipe.targets}
+    plans = {name: target.place(model, keep_float=recipe.keep_float) for name, target in targets.items()}
     notes = (note, *_data_notes(calibration, evaluation), *model.notes)
     warnings = _data_warnings(recipe, calibration)
     warnings += [_why_nothing(plan, model) for plan in plans.values() if not plan.points]

@@ -18,7 +18,7 @@ from quantlab.calibrate import WeightMethod
 from quantlab.calibrators import CALIBRATORS, calibrator_named
 from quantlab.calibrators.calibrator import Calibrator
 from quantlab.errors import RecipeError
-from quantlab.targets import TARGETS
+from quantlab.targets import TARGETS, WeightScales
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +37,7 @@ class Recipe:
         calibrator: the name of an activation calibrator.
         calibrator_options: its parameters by name.
         weight_ranges: how weight ranges are chosen: `absmax` or `mse`.
+        weight_scales: `per-channel` or `per-tensor`, for `tensorrt`; `onnxruntime` always gets one per channel.
         targets: names of the runtimes to export for.
         keep_float: nodes to leave float: names, patterns or operator types.
         latency_batches: batch sizes at which latency is measured.
@@ -59,6 +60,7 @@ class Recipe:
     calibrator: str = "entropy"
     calibrator_options: Mapping[str, float] = field(default_factory=dict)
     weight_ranges: WeightMethod = "absmax"
+    weight_scales: WeightScales = "per-channel"
     targets: tuple[str, ...] = ("onnxruntime",)
     keep_float: tuple[str, ...] = ()
     latency_batches: tuple[int, ...] = (1,)
@@ -73,12 +75,15 @@ class Recipe:
     def __post_init__(self) -> None:
         check_name("calibrator", self.calibrator, CALIBRATORS)
         check_name("weight_ranges", self.weight_ranges, get_args(WeightMethod))
+        check_name("weight_scales", self.weight_scales, get_args(WeightScales))
         if not self.targets:
             raise RecipeError(f"targets: name at least one of {', '.join(TARGETS)}")
         for target in self.targets:
             check_name("target", target, TARGETS)
         if len(set(self.targets)) < len(self.targets):
             raise RecipeError(f"targets: {', '.join(self.targets)} names one twice; name each once")
+        if self.weight_scales == "per-tensor" and "tensorrt" not in self.targets:
+            raise RecipeError("weight_scales: per-tensor is for the target tensorrt only; add it, or leave this out")
         for name in ("samples", "batch_size", "top_k", "memory_cap_mb"):
             _check_positive(name, getattr(self, name))
         for name in ("eval_samples", "threads"):
@@ -181,6 +186,7 @@ _TOML_TYPES: dict[str, tuple[type, ...]] = {
     "str": (str,),
     "int": (int,),
     "WeightMethod": (str,),
+    "WeightScales": (str,),
     "tuple[str, ...]": (list,),
     "tuple[int, ...]": (list,),
     "Mapping[str, Any]": (dict,),

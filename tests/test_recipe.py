@@ -47,6 +47,8 @@ def test_calibrator_options_and_preprocessing_read_back():
         ({"targets": ()}, "at least one"),
         ({"targets": ("tensorrt", "tensorrt")}, "twice"),
         ({"weight_ranges": "max"}, "absmax, mse"),
+        ({"weight_scales": "one"}, "per-channel, per-tensor"),
+        ({"weight_scales": "per-tensor"}, "for the target tensorrt only"),
         ({"samples": 0}, "samples: 0"),
         ({"eval_samples": 0}, "eval_samples: 0"),
         ({"batch_size": -1}, "batch_size: -1"),

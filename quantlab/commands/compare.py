@@ -35,6 +35,7 @@ def compare(
     preprocess: options.Preprocess = None,
     calibrators: Calibrators = None,
     weight_ranges: options.WeightRanges = "absmax",
+    weight_scales: options.WeightScales = "per-channel",
     target: options.Targets = ["onnxruntime"],  # noqa: B006 (typer copies it)
     keep_float: options.KeepFloat = None,
     samples: options.Samples = 512,
@@ -73,6 +74,7 @@ def compare(
                 "eval_data": eval_data,
                 "preprocess": preprocess_settings(preprocess),
                 "weight_ranges": weight_ranges,
+                "weight_scales": weight_scales,
                 "targets": tuple(target),
                 "keep_float": tuple(keep_float or ()),
                 "samples": samples,

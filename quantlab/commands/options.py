@@ -53,6 +53,13 @@ MaxErrorRatio = Annotated[
     ),
 ]
 WeightRanges = Annotated[str, typer.Option(metavar="METHOD", help="How weight ranges are chosen: absmax or mse.")]
+WeightScales = Annotated[
+    str,
+    typer.Option(
+        metavar="HOW",
+        help="For tensorrt: per-channel, or per-tensor, which loses accuracy and fuses more into a layer.",
+    ),
+]
 Targets = Annotated[
     list[str],
     typer.Option("--target", metavar="NAME", help="A runtime to export for: onnxruntime or tensorrt; repeatable."),

@@ -27,6 +27,7 @@ def ptq(
     percentile: options.Percentile = None,
     max_error_ratio: options.MaxErrorRatio = None,
     weight_ranges: options.WeightRanges = "absmax",
+    weight_scales: options.WeightScales = "per-channel",
     target: options.Targets = ["onnxruntime"],  # noqa: B006 (typer copies it)
     keep_float: options.KeepFloat = None,
     samples: options.Samples = 512,
@@ -64,6 +65,7 @@ def ptq(
                 "calibrator": calibrator,
                 "calibrator_options": calibrator_options(percentile=percentile, max_error_ratio=max_error_ratio),
                 "weight_ranges": weight_ranges,
+                "weight_scales": weight_scales,
                 "targets": tuple(target),
                 "keep_float": tuple(keep_float or ()),
                 "samples": samples,

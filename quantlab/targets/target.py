@@ -7,10 +7,13 @@ everything downstream (statistics, Q/DQ insertion, training, reports) depends on
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from quantlab.graph.model import Model
 from quantlab.plan import Plan
+
+WeightScales = Literal["per-channel", "per-tensor"]
+"""Whether a weight has one scale per output channel, or one."""
 
 
 class Target(Protocol):

@@ -1,7 +1,7 @@
 """The target `tensorrt`: TensorRT 10.12 and later, TensorRT 11 and TensorRT-RTX.
 
     activations   int8, symmetric, one scale per tensor
-    weights       int8, symmetric, -127 to 127, one scale per output channel
+    weights       int8, symmetric, -127 to 127, one scale per output channel or, on request, per tensor
     biases        float
 
 TensorRT fuses by itself: a convolution takes in its activation function and a residual sum, a matrix product its
@@ -26,6 +26,7 @@ from quantlab.scheme import Scheme
 from quantlab.targets.draft import Draft
 from quantlab.targets.graph_queries import activations_of
 from quantlab.targets.keep_float import nodes_to_keep_float
+from quantlab.targets.target import WeightScales
 from quantlab.targets.tensorrt_attention import Attention, find_attentions, reason_for_float_attention
 from quantlab.targets.tensorrt_cuts import products_to_cut
 from quantlab.targets.tensorrt_joins import INT8, points_behind, share_encodings, skip_input
@@ -44,10 +45,15 @@ class TensorRT:
         depthwise: quantize depthwise convolutions too, which costs memory traffic and rarely pays.
         fixed_softmax: give what an attention's softmax leaves the scale 1/127 instead of a calibrated one. Where
             attention is spread over hundreds of keys all of it lies below 1/127, which rounds it to 0 or 1/127.
+        weight_scales: one scale per output channel or one per weight. TensorRT-RTX 1.7 lets a convolution take in
+            bias, activation function and residual sum only with a scale per weight, and then writes half precision in
+            a half-precision model; behind a scale per channel it writes float32 and leaves the rest to a kernel of
+            its own. What that gains in time was not measured; channels of small weights lose accuracy.
     """
 
     depthwise: bool = False
     fixed_softmax: bool = False
+    weight_scales: WeightScales = "per-channel"
 
     @property
     def name(self) -> str:
@@ -56,7 +62,7 @@ class TensorRT:
 
     def place(self, model: Model, *, keep_float: Sequence[str] = ()) -> Plan:
         """Return which tensors to quantize for TensorRT, and why the others are not; see `Target.place`."""
-        placement = _Placement(model, nodes_to_keep_float(model, keep_float))
+        placement = _Placement(model, nodes_to_keep_float(model, keep_float), self.weight_scales)
         attentions = find_attentions(model)
         attended = {node for attention in attentions for node in (attention.scores, attention.context)}
         for node in model.graph:
@@ -74,8 +80,9 @@ class TensorRT:
 class _Placement:
     """What has been decided so far about one model."""
 
-    def __init__(self, model: Model, kept: Mapping[str, str]) -> None:
+    def __init__(self, model: Model, kept: Mapping[str, str], weight_scales: WeightScales) -> None:
         self._model = model
+        self._weight_scales = weight_scales
         self._kept = kept
         self._draft = Draft(model, "tensorrt")
         self._integer: set[str] = set()
@@ -108,7 +115,7 @@ class _Placement:
             self._leave_float(node, reason or "")
             return
         self._quantize(node, product.activation)
-        self._draft.add(_weight_point(product))
+        self._draft.add(self._weight_point(product))
         self._run_in_integers(node)
 
     def decide_sum(self, add: ir.Node) -> None:
@@ -123,7 +130,7 @@ class _Placement:
         share_encodings(self._model, self._draft, self._kept)
         for product in products_to_cut(self._model):
             if product.node.name in self._integer:
-                self._draft.leave_unbaked(_weight_point(product).tensor)
+                self._draft.leave_unbaked(self._weight_point(product).tensor)
         Explainer(self._draft, self._reasons, self._integer).explain(self._model)
         return self._draft.freeze()
 
@@ -153,17 +160,18 @@ class _Placement:
 
     def _reason_against_weight(self, product: Product) -> str | None:
         """Return why a weight cannot be quantized for this product, if another one reads it along another axis."""
-        known = self._draft.point(_weight_point(product).tensor)
-        if known is None or known.scheme.axis == product.axis:
+        wanted = self._weight_point(product)
+        known = self._draft.point(wanted.tensor)
+        if known is None or known.scheme.axis == wanted.scheme.axis:
             return None
         return f"It shares its weight with {known.readers[0].node}, which has its output channels on another axis."
 
-
-def _weight_point(product: Product) -> Point:
-    value = product.node.inputs[product.weight]
-    return Point(
-        tensor="" if value is None else value.name or "",
-        scheme=Scheme("int8", axis=product.axis, narrow=True),
-        role="weight",
-        readers=(Reader(product.node.name or "", product.weight),),
-    )
+    def _weight_point(self, product: Product) -> Point:
+        value = product.node.inputs[product.weight]
+        axis = product.axis if self._weight_scales == "per-channel" else None
+        return Point(
+            tensor="" if value is None else value.name or "",
+            scheme=Scheme("int8", axis=axis, narrow=True),
+            role="weight",
+            readers=(Reader(product.node.name or "", product.weight),),
+        )

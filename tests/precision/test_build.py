@@ -11,6 +11,7 @@ from tests.targets.quantize import quantized
 pytestmark = [pytest.mark.tensorrt, requires_rtx]
 
 NAMES = ("attention_scaled_scores_masked", "conv_silu", "layernorm_mlp_gelu", "residual_identity", "resize_concat")
+WHOLE = TensorRT(weight_scales="per-tensor")
 PLANS = {name: TensorRT().place(PATTERNS[name]()) for name in NAMES}
 
 
@@ -18,7 +19,9 @@ PLANS = {name: TensorRT().place(PATTERNS[name]()) for name in NAMES}
 def engines() -> dict[str, BuiltEngine]:
     models = {f"{name}.fp16": to_half(PATTERNS[name]()) for name in NAMES}
     int8 = {f"{name}.int8": to_half(quantized(PATTERNS[name](), PLANS[name])) for name in NAMES}
-    return build_engines(models | int8)
+    residual = PATTERNS["residual_identity"]()
+    whole = to_half(quantized(residual, WHOLE.place(residual)))
+    return build_engines({**models, **int8, "whole": whole})
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -39,3 +42,15 @@ def test_attention_is_one_kernel_in_halves_too(engines: dict[str, BuiltEngine]):
     engine = engines["attention_scaled_scores_masked.fp16"]
     assert engine.layers_of("scores") == engine.layers_of("context")
     assert len(engine.layers_of("scores")) == 1
+
+
+def test_with_one_scale_per_weight_a_convolution_takes_in_activation_and_skip_and_writes_halves(
+    engines: dict[str, BuiltEngine],
+):
+    (whole,) = engines["whole"].layers_of("conv2")
+    assert whole.multiplies_int8
+    assert {"conv2", "add1", "relu2"} <= set(whole.nodes)
+    assert whole.outputs == ("Half",)
+    apart, requantization = engines["residual_identity.int8"].layers_of("conv2")
+    assert apart.outputs == ("Float",)
+    assert {"add1", "relu2"} <= set(requantization.nodes)

@@ -9,8 +9,9 @@ import pytest
 from quantlab.graph.load import load
 from quantlab.graph.model import Model
 from quantlab.graph.save import to_bytes
+from quantlab.lint import lint
 from quantlab.precision import to_half, with_float_arithmetic
-from quantlab.targets.tensorrt import TensorRT
+from quantlab.targets import TensorRT, WeightScales
 from tests.models import model_from_text, noise
 from tests.patterns import PATTERNS
 from tests.targets.quantize import LITERALLY, noise_for, quantized
@@ -58,6 +59,15 @@ def test_a_quantized_pattern_keeps_its_scales_and_integers(name: str):
     names = {key: value for key, value in int8.graph.initializers.items() if value.dtype == ir.DataType.INT8}
     for key in names:
         np.testing.assert_array_equal(half.constant(key), int8.constant(key))
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+@pytest.mark.parametrize("weight_scales", ["per-channel", "per-tensor"])
+def test_lint_finds_nothing_in_a_quantized_pattern_in_half_precision(name: str, weight_scales: WeightScales):
+    model = PATTERNS[name]()
+    plan = TensorRT(weight_scales=weight_scales).place(model)
+    if plan.points:
+        assert lint(to_half(quantized(model, plan)), "tensorrt").is_clean
 
 
 def test_only_casts_and_pairs_read_float32():

@@ -19,6 +19,15 @@ def test_weights_are_narrow_int8_with_one_scale_per_output_channel(pattern: str,
     assert place(pattern).by_tensor[tensor].scheme == Scheme("int8", axis=axis, narrow=True)
 
 
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_on_request_weights_have_one_scale_and_everything_else_stays(pattern: str) -> None:
+    model = PATTERNS[pattern]()
+    usual, whole = TensorRT().place(model), TensorRT(weight_scales="per-tensor").place(model)
+    assert all(point.scheme == Scheme("int8", narrow=True) for point in whole.of_role("weight"))
+    assert set(whole.of_role("activation")) >= set(usual.of_role("activation"))
+    assert set(whole.integer_nodes) >= set(usual.integer_nodes)  # two axes of a shared weight are no matter any more
+
+
 def test_depthwise_convolutions_stay_float_unless_asked_for() -> None:
     model = PATTERNS["depthwise"]()
     assert edges(TensorRT().place(model)) == {"pointwise[0]"}
