@@ -224,7 +224,12 @@ def _audited(deployable: Deployable, runtime: str | None, settings: BuildSetting
     if runtime == "onnxruntime" or (runtime is None and deployable.target != "tensorrt"):
         return audit_onnxruntime(model, plan)
     settings = replace(settings, runtime=installed_runtime(runtime))
-    engine = build_engines({"model": model}, settings)["model"]
+    try:
+        engine = build_engines({"model": model}, settings)["model"]
+    except EngineError as error:
+        if deployable.target != "unknown":
+            raise
+        raise EngineError(f"{error}; `quantlab lint {model.name}` names what TensorRT refuses, and mends it") from error
     return audit_tensorrt(model, plan, engine.layers, engine=f"{engine.runtime} {engine.version}")
 
 

@@ -203,4 +203,4 @@ def _why_float(node: ir.Node) -> str:
     others = [reader.name for reader in readers if reader.op_type != "QuantizeLinear"]
     if others:
         return f"Its float output is read by {', '.join(map(str, others))}."
-    return "ONNX Runtime did not fuse it, and says nothing about why."
+    return "ONNX Runtime did not fuse it, and does not say why; `quantlab lint --target onnxruntime` may."

@@ -31,6 +31,7 @@ _ALGORITHMS: dict[str, str] = {"entropy2": "EntropyCalibration2", "minmax": "Min
 _HEADER = re.compile(r"TRT-(?P<version>[^-]+)-(?P<algorithm>\w+)")
 _BITS = re.compile(r"(?:0[xX])?([0-9a-fA-F]{1,8})")
 _DOTTED = re.compile(r"(\d{1,2})\.(\d{1,2})(?:\.(\d{1,2}))?(?:\.\d+)?")
+_DIGITS = 8
 _BYTE_ORDER_MARK = "\ufeff"
 
 
@@ -120,7 +121,7 @@ def parse_cache(text: str, *, origin: str = "calibration cache") -> CalibrationC
     """Return the cache that a text holds.
 
     Digits may be fewer than eight (leading zeros left out), lines may end in a carriage return, blank lines count
-    for nothing.
+    for nothing. A file that ends within a scale is refused: its first digits would be another scale.
 
     Args:
         text: the content of the file.
@@ -137,6 +138,11 @@ def parse_cache(text: str, *, origin: str = "calibration cache") -> CalibrationC
     for number, line in enumerate(lines[1:], start=2):
         if line.strip():
             name, scale = _entry(line, f"{origin}, line {number}")
+            if number == len(lines) and len(line.rpartition(":")[2].strip()) < _DIGITS and scale != 0:
+                raise CalibrationError(
+                    f"{origin}, line {number}: the file ends in {line[-40:]!r}, within a scale as it seems; "
+                    "copy it again or, if it is whole, end it with a line break"
+                )
             known = scales.setdefault(name, scale)
             if known.tobytes() != scale.tobytes():
                 raise CalibrationError(

@@ -118,6 +118,18 @@ def test_what_is_no_cache_is_refused_by_line(text, message):
         parse_cache(text)
 
 
+def test_a_file_cut_short_within_a_scale_is_refused_at_every_place():
+    text = "TRT-8601-EntropyCalibration2\na: 3c008912\nb: 3c010a14\n"
+    for length in range(text.index("b:"), len(text) - 1):
+        if text[length - 1] == "\n":
+            assert len(parse_cache(text[:length]).scales) == 1
+        else:
+            with pytest.raises(CalibrationError, match="line 3"):
+                parse_cache(text[:length])
+    assert len(parse_cache(text[:-1]).scales) == 2
+    assert parse_cache("TRT-8601-EntropyCalibration2\ndead: 0").scales["dead"] == 0
+
+
 def test_files_that_cannot_be_read_are_named(tmp_path):
     with pytest.raises(CalibrationError, match=r"none\.cache: the calibration cache cannot be read"):
         read_cache(tmp_path / "none.cache")
