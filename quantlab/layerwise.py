@@ -1,6 +1,7 @@
 """A float and an INT8 model → what each layer costs: how much noise has arisen by there, and how long it takes.
 
-    noise:  the SQNR of every tensor the two models share, with all that arose before it, on the first few samples
+    noise:  the SQNR of every tensor the two models share, with all that arose before it, on the first few samples, and
+            at the outputs that of quantization and that of the runtime apart
     time:   of every node in both models, from the runtime's profiler, where the INT8 model runs as deployed
 
 What cannot be measured is left out with a sentence that says why: a run does not fail over it.
@@ -18,6 +19,7 @@ from quantlab.evaluation.differences import LayerDiff
 from quantlab.evaluation.judge import fixed_batch
 from quantlab.evaluation.latency import repeated
 from quantlab.evaluation.layers import compare_layers
+from quantlab.evaluation.runtime_error import compare_runtime
 from quantlab.graph.model import Model
 
 
@@ -26,7 +28,8 @@ class Layerwise:
     """Two models layer by layer.
 
     Attributes:
-        noise: the SQNR of the tensors, or None where it was not measured.
+        noise: the SQNR of the tensors and, where the INT8 model runs as deployed, what its runtime adds at the outputs;
+            None where it was not measured.
         noise_reason: why not, or None.
         float_times: of the float model's nodes, or None where they were not measured.
         int8_times: of the INT8 model's, likewise.
@@ -81,7 +84,12 @@ def _noise(
     few = batches.head(max(settings.samples, fixed_batch(float_model.inputs) or 1))
     try:
         cap = settings.memory_cap_bytes
-        return compare_layers(float_model, int8_model, simulating, few, memory_cap_bytes=cap), None
+        noise = compare_layers(float_model, int8_model, simulating, few, memory_cap_bytes=cap)
+        if engine.is_simulation:
+            return replace(noise, runtime_reason="its runtime is not here"), None
+        engines = (simulating, engine)
+        runtime = compare_runtime(float_model, int8_model, engines, few, memory_cap_bytes=cap, with_tensors=False)
+        return replace(noise, runtime=runtime), None
     except QuantlabError as error:
         return None, f"Not measured: {error}."
 

@@ -35,6 +35,7 @@ def compare_runtime(
     batches: Batches,
     *,
     memory_cap_bytes: int = DEFAULT_MEMORY_CAP_BYTES,
+    with_tensors: bool = True,
 ) -> RuntimeDiff:
     """Return what a runtime adds to the error of a quantized model.
 
@@ -42,15 +43,16 @@ def compare_runtime(
         first: the float model.
         second: the quantized model.
         engines: the one that computes Q/DQ pairs step by step, and the runtime.
-        batches: the samples; passed over four times.
+        batches: the samples; passed over once per comparison, of which there are three.
         memory_cap_bytes: the most bytes of tensors held at once.
+        with_tensors: whether to look at inner tensors besides the outputs.
 
     Raises:
         EngineError: the models have no tensor in common, or an engine refuses one.
         DataError: there is not a single sample, or the data do not fit.
     """
     literal, running = engines
-    shared = matching_tensors(first, second)
+    shared = matching_tensors(first, second) if with_tensors else {}
     inner = {theirs: ours for ours, theirs in shared.items() if theirs != ours and theirs not in second.outputs}
     # By the name of the quantized model, which the float one may call otherwise.
     deployed = {name: name for name in second.outputs}

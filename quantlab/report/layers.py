@@ -7,7 +7,7 @@ from typing import Any
 
 from quantlab.audit import Audit, AuditRow
 from quantlab.audit.node_times import NodeTimes
-from quantlab.evaluation.differences import LayerDifference
+from quantlab.evaluation.differences import LayerDiff, LayerDifference
 from quantlab.graph.model import Model
 from quantlab.layerwise import Layerwise
 from quantlab.plan import Plan, Point
@@ -28,6 +28,7 @@ def layers_section(model: Model, plan: Plan, audit: Audit | None, seen: Layerwis
         "rows": _rows(model, plan, audit, seen, noise),
         "noise_samples": seen.noise.samples if seen.noise else None,
         "noise_reason": seen.noise_reason,
+        "errors": None if seen.noise is None else _errors(seen.noise),
         "times": None
         if timed is None or seen.float_times is None
         else {
@@ -38,6 +39,28 @@ def layers_section(model: Model, plan: Plan, audit: Audit | None, seen: Layerwis
             "converting_ms": _milliseconds(timed.converting_ms),
         },
         "times_reason": seen.times_reason,
+    }
+
+
+def _errors(noise: LayerDiff) -> dict[str, Any]:
+    """Return the error of quantization, that of the runtime and both together at each output of the float model."""
+    runtime = noise.runtime
+    quantization = {layer.tensor: layer for layer in noise.layers}
+    added = {} if runtime is None else {layer.tensor: layer for layer in runtime.outputs}
+    total = {} if runtime is None else {layer.tensor: layer for layer in runtime.total}
+    names = [name for name in (total or quantization) if name in quantization and (not total or name in added)]
+    return {
+        "runtime": None if runtime is None else runtime.runtime,
+        "runtime_reason": noise.runtime_reason or None,
+        "outputs": [
+            {
+                "output": name,
+                "quantization": quantization[name].sqnr.to_json(),
+                "runtime": added[name].sqnr.to_json(),
+                "together": total[name].sqnr.to_json(),
+            }
+            for name in (names if runtime is not None else ())
+        ],
     }
 
 

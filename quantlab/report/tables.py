@@ -49,6 +49,20 @@ def costs_table(evaluation: Mapping[str, Any]) -> Table:
     return table
 
 
+def error_sentences(target: Mapping[str, Any]) -> list[str]:
+    """Return a sentence per output that tells the error of quantization and that of the runtime apart.
+
+    Args:
+        target: its section of a report; reports made before layers were looked at give none.
+    """
+    errors = (target.get("layers") or {}).get("errors") or {"outputs": []}
+    return [
+        f"Output {each['output']}: quantization error {decibels(each['quantization'])}; runtime error of "
+        f"{errors['runtime']} {decibels(each['runtime'])}; together {decibels(each['together'])}."
+        for each in errors["outputs"]
+    ]
+
+
 def gpu_table(evaluation: Mapping[str, Any]) -> Table | None:
     """Return what the GPU's own clock tells of each model and batch size; None where nothing ran on a GPU."""
     rows = [(row, timed) for row in evaluation["rows"] for timed in row.get("gpu_latencies", ())]

@@ -14,7 +14,15 @@ from quantlab.evaluation import Evaluation, verdict
 from quantlab.evaluation.differences import LayerDiff
 from quantlab.report.prose import Prose
 from quantlab.report.report import Report
-from quantlab.report.tables import SIMULATED, answers_table, costs_table, gpu_table, layers_table, ranges_table
+from quantlab.report.tables import (
+    SIMULATED,
+    answers_table,
+    costs_table,
+    error_sentences,
+    gpu_table,
+    layers_table,
+    ranges_table,
+)
 from quantlab.report.training import training_parts
 
 WIDTH = 100
@@ -146,6 +154,7 @@ def _target_lines(name: str, target: Mapping[str, Any]) -> list[str]:
     lines += [f"  {_nodes(count)} float: {reason}" for reason, count in reasons.most_common(_MOST_REASONS)]
     rest = sum(count for _, count in reasons.most_common()[_MOST_REASONS:])
     lines += [f"  {_nodes(rest)} float for other reasons; the report tells all."] if rest else []
+    lines += [f"  {sentence}" for sentence in error_sentences(target)]
     audit = target["audit"] or {"rows": []}
     wrong = [row for row in audit["rows"] if row["is_integer"] != (row["planned"] == "integer")]
     return lines + [f"  Not as planned: {row['node']} ({row['op_type']}): {row['reason']}" for row in wrong]

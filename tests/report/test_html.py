@@ -10,6 +10,7 @@ import pytest
 import quantlab
 from quantlab.report.html import to_html
 from quantlab.report.report import Report
+from quantlab.report.to_terminal import to_text
 from tests.runs import UNTIMED, classifier, images, labels
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
@@ -170,3 +171,13 @@ def test_reports_from_before_work_was_counted_are_still_drawn(report):
         for name in ("precision", "fused_with", "multiply_adds", "planned_reason"):
             del item[name]
     assert "Nodes of target onnxruntime" in Page(to_html(Report(content))).said()
+
+
+def test_the_error_of_quantization_and_that_of_the_runtime_are_told_apart(report):
+    said = Page(to_html(report)).said()
+    errors = {name: target["layers"]["errors"] for name, target in report.content["targets"].items()}
+    assert errors["onnxruntime"]["runtime"].startswith("onnxruntime ")
+    assert [each["output"] for each in errors["onnxruntime"]["outputs"]] == ["scores"]
+    assert f"runtime error of {errors['onnxruntime']['runtime']}" in said
+    assert "Output scores: quantization error" in to_text(report)
+    assert errors["tensorrt"] == {"runtime": None, "runtime_reason": "its runtime is not here", "outputs": []}

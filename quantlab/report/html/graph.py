@@ -7,6 +7,7 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from quantlab.report.html.markup import Child, element, number, row, table
+from quantlab.report.tables import error_sentences
 
 _NONE = "–"
 
@@ -23,6 +24,7 @@ def _target(name: str, target: Mapping[str, Any], drawn: Mapping[str, Any]) -> E
         "section",
         element("h2", f"Target {name}"),
         element("p", _summary(target)),
+        *(element("p", sentence) for sentence in error_sentences(target)),
         element("h3", "Tensors"),
         _tensor_table(name, target, drawn),
         element("h3", "Nodes"),
