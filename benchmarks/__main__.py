@@ -1,4 +1,7 @@
-"""python -m benchmarks [speed] [calibration] [memory] [kl] [networks]: print each number beside its target."""
+"""python -m benchmarks [NAME ...]: print each number beside its target.
+
+Those for a GPU run only when named: python -m benchmarks gpu_calibration --device cuda
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,9 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import calibration, kl, memory, networks, speed
+from benchmarks import calibration, gpu_calibration, gpu_encodings, gpu_overhead, gpu_qat, kl, memory, networks, speed
 from benchmarks.finding import Finding
+from benchmarks.scale import Scale
 from quantlab.evaluation.environment import read_environment
 
 BENCHMARKS: dict[str, Callable[[], Iterator[Finding]]] = {
@@ -18,27 +22,41 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Finding]]] = {
     "kl": kl.run,
     "networks": networks.run,
 }
+ON_A_GPU: dict[str, Callable[[Scale], Iterator[Finding]]] = {
+    "gpu_calibration": gpu_calibration.run,
+    "gpu_encodings": gpu_encodings.run,
+    "gpu_overhead": gpu_overhead.run,
+    "gpu_qat_mobilenet_v2": gpu_qat.of_network("mobilenet_v2"),
+    "gpu_qat_vit": gpu_qat.of_network("vit_tiny"),
+}
 
 
 def main() -> None:
+    known = [*BENCHMARKS, *ON_A_GPU]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     # argparse checks the default of "*" against choices, so the choice is checked here.
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which to run: {', '.join(BENCHMARKS)}; default: all")
-    names = parser.parse_args().names or list(BENCHMARKS)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which to run: {', '.join(known)}")
+    parser.add_argument("--device", default="auto", help="of those for a GPU: cpu, cuda, cuda:1 or auto")
+    parser.add_argument(
+        "--tiny", action="store_true", help="only see whether those for a GPU run; numbers mean nothing"
+    )
+    arguments = parser.parse_args()
+    names = arguments.names or list(BENCHMARKS)
     for name in names:
-        if name not in BENCHMARKS:
-            parser.error(f"there is no benchmark {name!r}; choose from {', '.join(BENCHMARKS)}")
+        if name not in known:
+            parser.error(f"there is no benchmark {name!r}; choose from {', '.join(known)}")
     print(_machine())
-    findings = [finding for name in names for finding in _shown(name)]
+    scale = Scale(arguments.device, arguments.tiny)
+    findings = [finding for name in names for finding in _shown(name, scale)]
     verdicts = [finding.verdict for finding in findings if finding.verdict]
     if verdicts:
         print(f"\n{verdicts.count('pass')} of {len(verdicts)} targets met")
     print(f"load of the machine at the end: {_load()}")
 
 
-def _shown(name: str) -> Iterator[Finding]:
+def _shown(name: str, scale: Scale) -> Iterator[Finding]:
     print(f"\n{name}")
-    for finding in BENCHMARKS[name]():
+    for finding in BENCHMARKS[name]() if name in BENCHMARKS else ON_A_GPU[name](scale):
         print(f"  {finding}", flush=True)
         yield finding
 

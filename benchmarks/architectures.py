@@ -73,11 +73,11 @@ class Architecture:
         _draw_weights(module)
         _settle_batch_norm(module, self.side)
         example = torch.from_numpy(crops(2, self.side))
-        logits = _logits_of(module)
+        logits = logits_of(module)
         return export_torch(logits, example, input_names=["pixels"], output_names=["logits"], opset=OPSET)
 
 
-def _logits_of(module: torch.nn.Module) -> torch.nn.Module:
+def logits_of(module: torch.nn.Module) -> torch.nn.Module:
     """Return a module that returns only the logits of another."""
     import torch
 
@@ -119,14 +119,14 @@ def _settle_batch_norm(module: torch.nn.Module, side: int) -> None:
     module.eval()
 
 
-def _config(name: str, **settings: Any) -> Any:  # noqa: ANN401 - each architecture has its own
+def config_of(name: str, **settings: Any) -> Any:  # noqa: ANN401 - each architecture has its own
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     import transformers
 
     return getattr(transformers, name)(num_labels=CLASSES, attn_implementation="eager", **settings)
 
 
-def _network(name: str, config: Any) -> torch.nn.Module:  # noqa: ANN401 - each architecture has its own
+def network_of(name: str, config: Any) -> torch.nn.Module:  # noqa: ANN401 - each architecture has its own
     import transformers
 
     network: torch.nn.Module = getattr(transformers, name)(config)
@@ -134,28 +134,28 @@ def _network(name: str, config: Any) -> torch.nn.Module:  # noqa: ANN401 - each 
 
 
 def _resnet50() -> torch.nn.Module:
-    return _network("ResNetForImageClassification", _config("ResNetConfig"))
+    return network_of("ResNetForImageClassification", config_of("ResNetConfig"))
 
 
 def _mobilenet_v2() -> torch.nn.Module:
-    return _network("MobileNetV2ForImageClassification", _config("MobileNetV2Config"))
+    return network_of("MobileNetV2ForImageClassification", config_of("MobileNetV2Config"))
 
 
 def _efficientnet_b0() -> torch.nn.Module:
     # The defaults of transformers are those of B7.
     settings = {"width_coefficient": 1.0, "depth_coefficient": 1.0, "image_size": 224}
     settings |= {"hidden_dim": 1280, "dropout_rate": 0.2}
-    return _network("EfficientNetForImageClassification", _config("EfficientNetConfig", **settings))
+    return network_of("EfficientNetForImageClassification", config_of("EfficientNetConfig", **settings))
 
 
 def _vit_b() -> torch.nn.Module:
-    return _network("ViTForImageClassification", _config("ViTConfig"))
+    return network_of("ViTForImageClassification", config_of("ViTConfig"))
 
 
 def _segformer_b0() -> torch.nn.Module:
-    config = _config("SegformerConfig", image_size=512)
+    config = config_of("SegformerConfig", image_size=512)
     config.num_labels = 150  # as trained on ADE20K
-    return _network("SegformerForSemanticSegmentation", config)
+    return network_of("SegformerForSemanticSegmentation", config)
 
 
 ARCHITECTURES: Mapping[str, Architecture] = {
