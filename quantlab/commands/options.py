@@ -123,6 +123,9 @@ Plugins = Annotated[
     typer.Option(metavar="FILE", help="Custom operators, a .so or a .py that is run; repeatable."),
 ]
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the run; runs/MODEL-CALIBRATOR if not given.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Tell plan and cost, from one measured batch, and write nothing.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout, and nothing else there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the trace of an error, and what the library logs.")]

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from quantlab.commands import options
 from quantlab.commands.settings import calibrator_options, default_folder, latency_batches, preprocess_settings
 from quantlab.commands.terminal import print_result, progress_bars, reporting_errors
+
+if TYPE_CHECKING:
+    from quantlab.progress import Progress
+    from quantlab.recipe import Recipe
 
 SHORT_HELP = "Quantize a float network and say what that costs and gains."
 EPILOG = """\b
@@ -14,6 +20,7 @@ Examples:
   quantlab ptq
   quantlab ptq --model net.onnx --data photos/ --preprocess imagenet --calibrator percentile
   quantlab ptq --model net.onnx --data calib.npz --target onnxruntime --target tensorrt
+  quantlab ptq --model net.onnx --data calib.npz --dry-run
 """
 
 
@@ -42,6 +49,7 @@ def ptq(
     memory_cap_mb: options.MemoryCap = 512,
     library: options.Libraries = None,
     out: options.Out = None,
+    dry_run: options.DryRun = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
@@ -80,5 +88,21 @@ def ptq(
                 "libraries": tuple(map(str, library or ())),
             }
         )
-        result = run_recipe(recipe, out=folder, progress=progress_bars(quiet=quiet), command=context.obj)
+        bars = progress_bars(quiet=quiet)
+        if dry_run:
+            _tell_forecast(recipe, bars, as_json=json)
+            return
+        result = run_recipe(recipe, out=folder, progress=bars, command=context.obj)
         print_result(result.report.content, lambda: render(result.report, folder=folder), as_json=json)
+
+
+def _tell_forecast(recipe: Recipe, progress: Progress, *, as_json: bool) -> None:
+    from quantlab.forecast import forecast
+    from quantlab.job import open_job
+    from quantlab.pipeline import OPENING
+
+    with progress(OPENING, 1):
+        job = open_job(recipe)
+    with progress("measuring a batch", 1):
+        told = forecast(job)
+    print_result(told.to_json(), lambda: str(told), as_json=as_json)

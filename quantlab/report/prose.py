@@ -26,7 +26,8 @@ class Prose:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for line in self.text.splitlines():
             indent = " " * (len(line) - len(line.lstrip()) + self.hang)
-            for part in textwrap.wrap(
+            parts = textwrap.wrap(
                 line, options.max_width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-            ):
+            )
+            for part in parts or [""]:  # an empty line parts what is above it from what is below
                 yield Text(part, style=self.style, overflow="ignore", no_wrap=True)

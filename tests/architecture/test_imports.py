@@ -23,7 +23,7 @@ LAYERS = [
     {"search", "contenders"},
     {"recipe"},
     {"inspection", "side_by_side", "job", "run_folder"},
-    {"report", "resume", "deployment"},
+    {"report", "resume", "deployment", "forecast"},
     {"plots"},
     {"run"},
     {"pipeline"},

@@ -51,6 +51,7 @@ def test_every_setting_reaches_the_recipe(quantlab: Quantlab):
         "preprocess": {"preset": "unit", "resize": 8},
         "calibrator_options": {"percentile": 99.9},
         "weight_ranges": "mse",
+        "weight_scales": "per-channel",
         "targets": ["onnxruntime", "tensorrt"],
         "keep_float": ["Gemm", "conv1"],
         "samples": 8,
@@ -62,6 +63,7 @@ def test_every_setting_reaches_the_recipe(quantlab: Quantlab):
         "threads": 1,
         "seed": 7,
         "memory_cap_mb": 64,
+        "layer_samples": 16,
         "libraries": [],
     }
 
@@ -138,3 +140,18 @@ def test_nothing_quantized_is_said_and_not_praised(quantlab: Quantlab):
     assert said.code == 0
     assert said.out.startswith("onnxruntime: Nothing is quantized")
     assert "WARNING: target onnxruntime: nothing is quantized" in said.out
+
+
+def test_a_dry_run_tells_plan_and_cost_and_writes_nothing(quantlab: Quantlab, workplace: Path):
+    before = sorted(path.name for path in workplace.rglob("*"))
+    said = quantlab("ptq", *NET, *FAST, "--out", "run", "--dry-run")
+    assert (said.code, said.err) == (0, "")
+    for told in ("Nothing is written", "onnxruntime: ", "collecting: ", "evaluating: ", "memory: "):
+        assert told in said.out
+    assert content(quantlab("ptq", *NET, *FAST, "--dry-run", "--json").out)["cost"]
+    assert sorted(path.name for path in workplace.rglob("*")) == before
+
+
+def test_a_dry_run_refuses_what_the_run_would_refuse(quantlab: Quantlab):
+    assert quantlab("ptq", "--calibrator", "entrpy", "--dry-run").code == 2
+    assert quantlab("ptq", "--model", "nothing.onnx", "--dry-run").code == 1

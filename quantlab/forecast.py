@@ -1,0 +1,190 @@
+"""A job → what it would do and about what it would cost, from one measured batch, before anything is written.
+
+    collecting   time of one batch, running and counting, times the number of batches
+    evaluating   time of one float sample times the samples times the models; INT8 models count as float ones
+    timing       warm-up and timed runs of every model that is timed, at most the limit per batch size
+
+Deciding ranges, looking at single layers and writing files come on top, and are not forecast.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from quantlab.collect import CollectSettings, collect
+from quantlab.data.batch import Batches
+from quantlab.evaluation.latency import RUNS_PER_TURN, LatencySettings
+from quantlab.job import Job, first_batch
+from quantlab.plan import Plan
+
+_MOST_REASONS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """About what a run costs on this machine.
+
+    Attributes:
+        tensors: activations that are observed.
+        calibration_samples: samples of the one pass that collects, or None where only reading tells.
+        evaluation_samples: samples of the one pass that every model is judged in, or None likewise.
+        models: that are judged: the float one, and one per target.
+        activation_bytes: of observed activations held at once while collecting, at most.
+        weight_bytes: of the float model.
+        collect_seconds: None where the samples are not counted.
+        evaluate_seconds: None likewise.
+        latency_seconds: of all batch sizes.
+    """
+
+    tensors: int
+    calibration_samples: int | None
+    evaluation_samples: int | None
+    models: int
+    activation_bytes: int
+    weight_bytes: int
+    collect_seconds: float | None
+    evaluate_seconds: float | None
+    latency_seconds: float
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Forecast:
+    """What a run would do.
+
+    Attributes:
+        model: the float model's name.
+        calibrator: how ranges would be chosen.
+        plans: by target.
+        cost: of it.
+        notes: sentences about model and data.
+        warnings: those that a user must see.
+    """
+
+    model: str
+    calibrator: str
+    plans: Mapping[str, Plan]
+    cost: Cost
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values, the whole plans included."""
+        return {
+            "model": self.model,
+            "calibrator": self.calibrator,
+            "plans": {name: json.loads(plan.to_json()) for name, plan in self.plans.items()},
+            "cost": asdict(self.cost),
+            "notes": list(self.notes),
+            "warnings": list(self.warnings),
+        }
+
+    def __str__(self) -> str:
+        lines = [f"This would quantize {self.model}, ranges by {self.calibrator}. Nothing is written.", ""]
+        for name, plan in self.plans.items():
+            lines += [*_plan_lines(name, plan), ""]
+        lines += [*_cost_lines(self.cost), ""]
+        lines += [*(f"Note: {note}" for note in self.notes), *(f"WARNING: {warning}" for warning in self.warnings)]
+        return "\n".join(lines)
+
+
+def forecast(job: Job) -> Forecast:
+    """Return what a job would do and cost; two batches are collected and one is run, and nothing is written.
+
+    Raises:
+        CalibrationError: a value is NaN or infinite.
+        EngineError: the engine fails.
+    """
+    recipe = job.recipe
+    per_batch, sample_bytes = _collected(job)
+    per_sample = _float_seconds(job)
+    calibration, evaluation = job.calibration.size, job.evaluation.size
+    batches = None if calibration is None else math.ceil(calibration / job.calibration.batch_size)
+    models = 1 + len(job.plans)
+    timed = 1 + sum(name == job.engine.name for name in job.plans)
+    cost = Cost(
+        tensors=len(job.observed),
+        calibration_samples=calibration,
+        evaluation_samples=evaluation,
+        models=models,
+        activation_bytes=min(recipe.memory_cap_mb * 2**20, sample_bytes * job.calibration.batch_size),
+        weight_bytes=job.model.size_bytes,
+        collect_seconds=None if batches is None else batches * per_batch,
+        evaluate_seconds=None if evaluation is None else evaluation * per_sample * models,
+        latency_seconds=sum(_latency_seconds(per_sample * size * timed) for size in recipe.latency_batches),
+    )
+    return Forecast(job.model.name, recipe.calibrator, job.plans, cost, job.notes, job.warnings)
+
+
+def _collected(job: Job) -> tuple[float, int]:
+    """Return the seconds that a batch takes to collect, and the bytes of a sample's observed tensors.
+
+    The second batch counts where there is one: the first waits for the session to open.
+    """
+    times = [time.perf_counter()]
+    settings = CollectSettings(
+        memory_cap_bytes=job.recipe.memory_cap_mb * 2**20,
+        threads=job.recipe.threads,
+        on_progress=lambda _: times.append(time.perf_counter()),
+    )
+    two: Batches = job.calibration.head(2 * job.calibration.batch_size)
+    statistics = collect(job.model, job.observed, job.engine, two, settings=settings)
+    values = sum(seen.count for seen in statistics.tensors.values())
+    return times[-1] - times[-2], 4 * values // statistics.samples
+
+
+def _float_seconds(job: Job) -> float:
+    """Return the seconds that the float model takes for a sample, in batches as the evaluation has them."""
+    batch = first_batch(job.evaluation)
+    with job.engine.open(job.model) as session:
+        session.run(batch.feeds)
+        begin = time.perf_counter()
+        session.run(batch.feeds)
+        return (time.perf_counter() - begin) / batch.size
+
+
+def _latency_seconds(round_seconds: float) -> float:
+    """Return what timing takes at one batch size, from the time of one run of every model."""
+    settings = LatencySettings()
+    return min(settings.seconds, round_seconds * (settings.warmup + settings.turns * (RUNS_PER_TURN + 1)))
+
+
+def _plan_lines(name: str, plan: Plan) -> Iterator[str]:
+    yield (
+        f"{name}: {len(plan.integer_nodes)} nodes in integers, {len(plan.points)} tensors quantized, "
+        f"{len(plan.float_nodes)} nodes kept float."
+    )
+    reasons = Counter(reason for _, reason in plan.float_nodes).most_common()
+    for reason, count in reasons[:_MOST_REASONS]:
+        yield f"  {count} node{'' if count == 1 else 's'} float: {reason}"
+    if len(reasons) > _MOST_REASONS:
+        left_out = len(reasons) - _MOST_REASONS
+        yield f"  {left_out} more reasons; `quantlab inspect MODEL --plan --target {name}` tells all."
+
+
+def _cost_lines(cost: Cost) -> Iterator[str]:
+    yield "About what it costs here, by one batch that was measured:"
+    calibration, evaluation = (_samples(n) for n in (cost.calibration_samples, cost.evaluation_samples))
+    yield f"  collecting: {cost.tensors} tensors in one pass over {calibration}, {_time(cost.collect_seconds)}"
+    yield f"  evaluating: {cost.models} models in one pass over {evaluation}, {_time(cost.evaluate_seconds)}"
+    yield f"  latency: {_time(cost.latency_seconds) if cost.latency_seconds else 'not measured'}"
+    held, weights = cost.activation_bytes / 1e6, cost.weight_bytes / 1e6
+    yield f"  memory: {held:.1f} MB of activations at once beside {weights:.1f} MB of weights"
+    yield "  Deciding ranges, looking at single layers and writing files come on top."
+
+
+def _samples(count: int | None) -> str:
+    return "samples that only reading counts" if count is None else f"{count} samples"
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return "time unknown"
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 2 * 3600 else f"{seconds / 3600:.1f} h"
