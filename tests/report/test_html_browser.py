@@ -1,55 +1,193 @@
-"""The page in a real browser: its policy lets its own script run, and what the script makes is there."""
+"""The pages in a real browser: scripts run to their end, and sorting, searching, themes and sliders work."""
 
+import json
 import os
 import shutil
-import subprocess
+from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
 import pytest
 
 import quantlab
-from quantlab.report.html import to_html
+from quantlab.affine import Range, encoding_from_range, fake_quantize
+from quantlab.report.html import joined_to_html, to_html
+from quantlab.report.joining import join
 from quantlab.report.report import Report
-from tests.report.test_html import HOSTILE, Page, with_name
-from tests.runs import UNTIMED, classifier, images
+from quantlab.scheme import Scheme
+from tests.report.test_html import HOSTILE, with_name
+from tests.runs import UNTIMED, classifier, images, labels
 
+webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs chromium or google-chrome")
+DRIVER = shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(BROWSER is None or DRIVER is None, reason="needs chromium and chromedriver")
+FLAGS = (
+    *("--headless", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+)
 
 
 @pytest.fixture(scope="module")
-def text() -> str:
-    run = quantlab.ptq(classifier(), images(), **UNTIMED)
-    return to_html(with_name(Report.from_json(run.report.to_json()), HOSTILE))
+def report() -> Report:
+    settings = {**UNTIMED, "latency_batches": (1,), "layer_samples": 4, "targets": ("onnxruntime", "tensorrt")}
+    crude: dict[str, Any] = {"calibrator": "percentile", "calibrator_options": {"percentile": 60.0}}
+    run = quantlab.ptq(classifier(), (images(), labels()), **settings, **crude)
+    return Report.from_json(run.report.to_json())
 
 
-def shown(text: str, folder) -> Page:
-    """Return the page as it is after its scripts have run."""
-    file = folder / "report.html"
-    file.write_text(text, encoding="utf-8")
-    flags = ["--headless=new", "--disable-gpu", "--no-first-run", f"--user-data-dir={folder / 'profile'}"]
-    flags += ["--no-sandbox"] if os.geteuid() == 0 else []  # chromium refuses to start for root with one
-    command = [str(BROWSER), *flags, "--dump-dom", file.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-    return Page(done.stdout)
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(BROWSER)
+    for flag in FLAGS:
+        options.add_argument(flag)
+    if os.geteuid() == 0:
+        options.add_argument("--no-sandbox")  # chromium refuses to start for root with one
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
 
 
-def test_the_script_runs_to_its_end_under_the_policy_of_the_page(text, tmp_path):
-    page = shown(text, tmp_path)
-    assert len([tag for tag in page.tags("input") if tag["type"] == "search"]) == len(
-        [tag for tag in page.tags("table") if tag.get("class") == "searchable"]
-    )
-    draws = [tag for tag in page.tags("button") if tag.get("class") == "draws"]
-    assert draws
-    assert all(tag["aria-haspopup"] == "dialog" for tag in draws)
-    assert page.tags("img") == []
+@pytest.fixture(scope="module")
+def address(report, tmp_path_factory) -> str:
+    file = tmp_path_factory.mktemp("page") / "report.html"
+    file.write_text(to_html(report), encoding="utf-8")
+    return str(file.as_uri())
 
 
-def test_a_click_on_a_tensor_draws_its_histogram_and_every_range(text, tmp_path):
-    start = text.index("<meta http-equiv")
-    free = text[:start] + text[text.index(">", start) + 1 :]
-    click = "<script>document.querySelector('button.draws').click()</script></body>"
-    page = shown(free.replace("</body>", click), tmp_path)
-    assert "open" in page.tags("dialog")[0]
-    assert len([tag for tag in page.tags("rect") if tag["class"] == "bin"]) > 10
-    said = page.said()
-    assert all(name in said for name in ("minmax", "percentile", "mse", "entropy (this run)"))
+def opened(browser, address: str, *, width: int = 1280, is_dark: bool = False) -> None:
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    scheme = [{"name": "prefers-color-scheme", "value": "dark" if is_dark else "light"}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
+    browser.get(address)
+
+
+def find(browser, selector: str) -> Any:
+    return browser.find_elements("css selector", selector)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("is_dark", [False, True])
+def test_a_page_opens_from_disk_without_complaint_and_never_wider_than_the_window(browser, address, width, is_dark):
+    opened(browser, address, width=width, is_dark=is_dark)
+    assert browser.get_log("browser") == []
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    plots = find(browser, "figure.plot, #explorer .place")
+    assert len(plots) == 2 + 2 + 1 + 2  # latency and trade-off, noise by target, resources, the two of the explorer
+    assert all(find(plot, "canvas") for plot in plots)
+    assert all(plot.size["width"] <= width for plot in find(browser, ".uplot"))
+
+
+def test_a_page_of_hostile_names_and_one_of_joined_runs_open_without_complaint(browser, report, tmp_path):
+    for name, text in (
+        ("hostile", to_html(with_name(report, HOSTILE))),
+        ("joined", joined_to_html(join({HOSTILE: report, "b": Report(dict(report.content))}))),
+    ):
+        (tmp_path / f"{name}.html").write_text(text, encoding="utf-8")
+        opened(browser, (tmp_path / f"{name}.html").as_uri(), width=390)
+        assert browser.get_log("browser") == []
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+
+
+def test_a_click_on_a_head_sorts_both_ways_and_unknown_numbers_stay_last(browser, address):
+    opened(browser, address)
+    table = find(browser, "table.searchable")[0]
+    column = [head.text for head in find(table, "thead th")].index("SQNR dB")
+    head = find(table, "thead th button")[column]
+
+    def values() -> list[float | None]:
+        cells = find(table, f"tbody tr td:nth-child({column + 1})")
+        told = [cell.get_attribute("data-value") for cell in cells]
+        return [float(value) if value else None for value in told]
+
+    for sign in (1, -1):
+        head.click()
+        known = [value for value in values() if value is not None]
+        assert known == sorted(known, key=lambda value: sign * value)
+        assert None not in values()[: len(known)]
+    assert find(table, "th[aria-sort=descending]")[0].text.startswith("SQNR dB")
+
+
+def test_a_search_leaves_the_rows_with_every_word(browser, address):
+    opened(browser, address)
+    field, table = find(browser, "input[type=search]")[0], find(browser, "table.searchable")[0]
+    field.send_keys("conv2 int8")
+    shown = [row.text for row in find(table, "tbody tr") if row.is_displayed()]
+    assert len(shown) == 1
+    assert "conv2" in shown[0]
+    assert find(browser, ".search [role=status]")[0].text == "1 of 6 rows"
+
+
+def test_the_button_changes_the_theme_and_plots_follow(browser, address):
+    opened(browser, address)
+    before = browser.execute_script("return document.querySelector('#explorer canvas').toDataURL()")
+    light = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+    find(browser, "#theme")[0].click()
+    assert browser.execute_script("return getComputedStyle(document.body).backgroundColor") != light
+    assert browser.execute_script("return document.querySelector('#explorer canvas').toDataURL()") != before
+    assert find(browser, "#theme")[0].text == "Light theme"
+
+
+def test_a_layer_leads_to_its_tensor_and_back(browser, address):
+    opened(browser, address)
+    button = find(browser, "table.searchable button.draws")[-1]
+    tensor = button.get_attribute("data-tensor")
+    browser.execute_script("arguments[0].click()", button)
+    assert find(browser, "#explorer-tensor")[0].get_attribute("value") == tensor
+    find(browser, "#explorer-back")[0].click()
+    assert browser.switch_to.active_element == button
+
+
+def told(browser) -> dict[str, float]:
+    content: dict[str, float] = json.loads(find(browser, "#explorer-said")[0].get_attribute("data-cost"))
+    return content
+
+
+def test_the_slider_takes_keys_and_trades_clipping_for_rounding(browser, address):
+    opened(browser, address)
+    wide = told(browser)
+    slider = find(browser, "#explorer-high")[0]
+    for _ in range(40):
+        slider.send_keys("\ue012")  # arrow left
+    narrow = told(browser)
+    assert narrow["share"] > wide["share"]
+    assert narrow["clipping"] > wide["clipping"]
+    assert narrow["rounding"] < wide["rounding"]
+    assert "clipped" in slider.get_attribute("aria-valuetext")
+
+
+@pytest.mark.parametrize("target", ["onnxruntime", "tensorrt"])
+def test_the_page_computes_the_scale_and_the_error_of_the_arithmetic(browser, address, report, target):
+    opened(browser, address)
+    script = """
+      const tensor = Object.keys(DATA.histograms.ranges[arguments[0]])[1], form = DATA.forms[arguments[0]][tensor];
+      const seen = DATA.histograms.tensors[tensor], bins = binsOf(seen), high = 0.6 * bins[bins.length - 1][1];
+      const encoding = encode(-high / 3, high, form);
+      return [tensor, -high / 3, high, form, encoding, costOf(bins, seen.count, encoding)];
+    """
+    tensor, low, high, form, encoding, cost = browser.execute_script(script, target)
+    scheme = Scheme("uint8" if form["integers"][1] == 255 else "int8", symmetric=form["symmetric"])
+    expected = encoding_from_range(Range.of(low, high), scheme)
+    assert np.float32(encoding["scale"]) == expected.scale
+    assert encoding["zero"] == expected.zero_point
+    histogram = report.content["histograms"]["tensors"][tensor]
+    spread = (np.arange(1000) + 0.5) / 1000  # values spread evenly in every bin, as the page takes them to be
+    noise = power = 0.0
+    for sign, side in ((1, "positive"), (-1, "negative")):
+        for k, count in enumerate(histogram[side]):
+            values = (sign * (k + spread) * histogram["width"]).astype(np.float32)
+            noise += count * float(np.mean((values - fake_quantize(values, expected)).astype(np.float64) ** 2))
+            power += count * float(np.mean(values.astype(np.float64) ** 2))
+    # A thousand points stand for the integral: the midpoint rule is off by less than a thousandth of it.
+    assert cost["sqnr"] == pytest.approx(10 * np.log10(power / noise), abs=0.01)
+
+
+def test_a_page_prints_in_light_colours_whatever_the_theme(browser, address):
+    opened(browser, address, is_dark=True)
+    pdf = browser.execute_cdp_cmd("Page.printToPDF", {"printBackground": False})["data"]
+    assert len(pdf) > 10_000
+    assert browser.get_log("browser") == []
+    assert browser.execute_script("return document.documentElement.dataset.theme === undefined")

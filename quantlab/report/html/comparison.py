@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from quantlab.report.html.data import latencies, tradeoff
+from quantlab.report.html.figures import figure
 from quantlab.report.html.markup import Child, element, number, row, table
 from quantlab.report.html.plots import Axis, interval_plot
 from quantlab.report.tables import SIMULATED, decibels
@@ -26,7 +28,29 @@ def answers(content: Mapping[str, Any]) -> Element:
 def costs(content: Mapping[str, Any]) -> Element:
     """Return the section on latency, size and memory."""
     rows: Sequence[Mapping[str, Any]] = content["evaluation"]["rows"]
-    return element("section", element("h2", "Cost"), _latency_table(rows), _gpu_table(rows), _size_table(rows))
+    plots: list[Child] = [
+        figure(
+            "latency",
+            f"Single runs at batch {batch}: the share that took at most so long. The slowest 2 % lie to the right.",
+            label=f"Distribution of latencies at batch {batch}; the table tells median, p90 and p99",
+            key=batch,
+        )
+        for batch in latencies(content)
+    ]
+    if tradeoff(content):
+        plots.append(_tradeoff_figure(rows))
+    drawn = element("div", *plots, class_="plots") if plots else None
+    parts = [_latency_table(rows), drawn, _gpu_table(rows), _size_table(rows)]
+    return element("section", element("h2", "Speed, size and memory"), *parts)
+
+
+def _tradeoff_figure(rows: Sequence[Mapping[str, Any]]) -> Element:
+    timed = [model for model in rows if model["latencies"]]
+    judged = "Accuracy" if all(model["accuracies"] for model in timed) else "Agreement with the float model"
+    missing = [str(model["name"]) for model in rows if not model["latencies"]]
+    rest = f" Not timed, hence not shown: {', '.join(missing)}." if missing else ""
+    caption = f"{judged} against median latency, with its 95 % interval: up and to the left is better.{rest}"
+    return figure("tradeoff", caption, label=f"{judged} against latency; the tables tell the numbers")
 
 
 def _accuracy_table(rows: Sequence[Mapping[str, Any]]) -> Element:

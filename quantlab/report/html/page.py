@@ -1,6 +1,6 @@
 """A report → its page, a section after the other.
 
-Without scripts the page is complete but for sorting, searching and histograms.
+Without scripts the page is complete but for sorting, searching and plots.
 """
 
 from __future__ import annotations
@@ -10,11 +10,16 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from quantlab.report.html.comparison import answers, costs
-from quantlab.report.html.graph import targets
-from quantlab.report.html.histogram import histogram
+from quantlab.report.html.data import page_data
+from quantlab.report.html.flips import flips
+from quantlab.report.html.head import head, warnings
+from quantlab.report.html.histogram import explorer
+from quantlab.report.html.layers import layers
 from quantlab.report.html.markup import element
 from quantlab.report.html.provenance import provenance
+from quantlab.report.html.resources import resources
 from quantlab.report.html.shell import page_of
+from quantlab.report.html.tensors import tensors
 from quantlab.report.report import Report
 
 Section = Callable[[Mapping[str, Any]], Element | None]
@@ -24,41 +29,37 @@ Section = Callable[[Mapping[str, Any]], Element | None]
 _SECTIONS: tuple[Section, ...] = (
     answers,
     costs,
-    targets,
+    layers,
+    explorer,
+    tensors,
+    flips,
+    resources,
     provenance,
-    histogram,
 )
 
 
 def to_html(report: Report) -> str:
     """Return a report as one self-contained page of HTML."""
     content = report.content
-    histograms = content.get("histograms")
+    made = [part for section in _SECTIONS if (part := section(content)) is not None]
+    top = [part for part in (head(content), warnings(content)) if part is not None]
+    has_histograms = bool(content.get("histograms"))
     return page_of(
         f"quantlab: {content['model']['name']}",
-        _parts(report),
-        data={"histograms": histograms} if histograms else {},
-        scripts=("histogram.js",) if histograms else (),
+        [*top, _contents(made), *made],
+        data=page_data(content),
+        scripts=("uplot.iife.min.js", "plots.js", *(("histogram.js",) if has_histograms else ())),
+        styles=("uplot.min.css",),
     )
 
 
-def _parts(report: Report) -> list[Element]:
-    made = (section(report.content) for section in _SECTIONS)
-    parts = [_head(report.content), _warnings(report), *made]
-    return [part for part in parts if part is not None]
-
-
-def _head(content: Mapping[str, Any]) -> Element:
-    return element(
-        "header",
-        element("h1", f"{content['model']['name']} in INT8"),
-        *(element("p", line, class_="verdict") for line in content["verdict"].splitlines()),
-        element("p", f"Made by quantlab {content['quantlab']}, {content['created']}", class_="quiet"),
-    )
-
-
-def _warnings(report: Report) -> Element | None:
-    if not report.warnings:
-        return None
-    items = [element("li", warning) for warning in report.warnings]
-    return element("section", element("h2", "Warnings"), element("ul", *items), class_="warnings")
+def _contents(sections: list[Element]) -> Element:
+    """Return links to the sections, which get names to link to."""
+    links = []
+    for place, section in enumerate(sections):
+        title = section.find(".//h2")
+        if title is not None:
+            name = section.get("id") or f"section-{place}"
+            section.set("id", name)
+            links.append(element("li", element("a", title.text or "", href=f"#{name}")))
+    return element("nav", element("ul", *links), class_="contents", aria_label="Sections")

@@ -16,6 +16,7 @@ function isDark() {
 }
 function nameTheme() { themeButton.textContent = isDark() ? "Light theme" : "Dark theme"; }
 themeButton.hidden = false;
-themeButton.addEventListener("click", () => { root.dataset.theme = isDark() ? "light" : "dark"; nameTheme(); });
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", nameTheme);
+function changed() { nameTheme(); document.dispatchEvent(new Event("theme")); }
+themeButton.addEventListener("click", () => { root.dataset.theme = isDark() ? "light" : "dark"; changed(); });
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", changed);
 nameTheme();
