@@ -137,17 +137,26 @@ def is_correct(logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], top_k: i
         DataError: a label is outside the classes.
     """
     classes = logits.shape[1]
+    check_labels(labels, classes=classes)
+    own = np.take_along_axis(logits, labels[:, None], axis=1)
+    ties_before = (logits == own) & (np.arange(classes) < labels[:, None])
+    rank = np.count_nonzero((logits > own) | ties_before, axis=1)
+    right: Bits = rank < top_k
+    return right
+
+
+def check_labels(labels: npt.NDArray[np.int64], *, classes: int) -> None:
+    """Check that labels are class numbers, 0 to classes - 1.
+
+    Raises:
+        DataError: a label is outside the classes.
+    """
     outside = np.flatnonzero((labels < 0) | (labels >= classes))
     if outside.size:
         raise DataError(
             f"labels: label {labels[outside[0]]} is outside 0..{classes - 1}; check that the labels are class numbers "
             "of this model"
         )
-    own = np.take_along_axis(logits, labels[:, None], axis=1)
-    ties_before = (logits == own) & (np.arange(classes) < labels[:, None])
-    rank = np.count_nonzero((logits > own) | ties_before, axis=1)
-    right: Bits = rank < top_k
-    return right
 
 
 def paired_drop(reference: Bits, other: Bits, seed: int = 0) -> PairedDrop:

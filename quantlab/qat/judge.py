@@ -59,9 +59,9 @@ class Judge:
 
 
 def on_device(batch: Batch, device: torch.device) -> tuple[dict[str, Tensor], Tensor | None]:
-    """Return the feeds and labels of a batch as tensors that may be written to."""
+    """Return the feeds of a batch on a device, as tensors that may be written to, and its labels on the CPU."""
     feeds = {name: torch.from_numpy(np.array(array, order="C")).to(device) for name, array in batch.feeds.items()}
-    labels = None if batch.labels is None else torch.from_numpy(np.array(batch.labels)).to(device)
+    labels = None if batch.labels is None else torch.from_numpy(np.array(batch.labels))
     return feeds, labels
 
 

@@ -1,29 +1,35 @@
 """Outputs of the trained and of the float model, and labels → the number that training makes small.
 
-    kl     T² · Σ p · (log p − log q) / positions,   p, q = softmax of the float and of the trained model's logits / T
+    kl     T² · Σ p · (e^d − 1 − d) / positions,     p, q = softmax of the float and of the trained model's logits / T,
+                                                     d = log q − log p
     mse    Σ (t − s)² / Σ t²,                        t, s the float and the trained model's tensor, over the batch
     task   −Σ log q[label] / samples,                or a user's function
 
     distill = mean over outputs of kl or mse + feature_weight · mean over features of mse
     both    = (1 − task_share) · distill + task_share · task
 
-T² keeps the size of the gradient where T changes. An output that is a softmax already is not put through another.
+This kl is Σ p · (log p − log q), since p and q both add up to 1; but no term of it is negative, so that of two nearly
+equal models float32 still tells which is nearer. T² keeps the size of the gradient where T changes. An output that is a
+softmax already is not put through another.
 
 Source: Hinton, Vinyals, Dean, Distilling the Knowledge in a Neural Network, 2015, section 2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from quantlab.errors import DataError, RecipeError
+from quantlab.evaluation.accuracy import check_labels
 from quantlab.graph.model import Model
 from quantlab.qat.hooks import TaskLoss
 from quantlab.qat.settings import QatSettings
+from quantlab.torchgraph.module import GraphModule
 
 Tensors = Mapping[str, Tensor]
 
@@ -62,10 +68,10 @@ class Objective:
         Args:
             student: outputs and features of the trained model by name.
             teacher: the same of the float model; empty where the loss needs none.
-            labels: int64 [samples], or None.
+            labels: int64 [samples] on the CPU, where looking at them waits for no device; or None.
 
         Raises:
-            DataError: the loss needs labels and there are none.
+            DataError: the loss needs labels and there are none, or a label is outside the classes.
         """
         settings = self._settings
         loss = self._features(student, teacher)
@@ -102,8 +108,7 @@ class Objective:
         ours = self._log_probabilities(name, student, axis, temperature)
         theirs = self._log_probabilities(name, teacher, axis, temperature)
         positions = teacher.numel() // teacher.shape[axis]
-        divergence = functional.kl_div(ours, theirs, reduction="sum", log_target=True) / positions
-        return divergence * temperature**2
+        return divergence(ours, theirs) / positions * temperature**2
 
     def _log_probabilities(self, name: str, tensor: Tensor, axis: int, temperature: float = 1.0) -> Tensor:
         logits = tensor.float()
@@ -114,16 +119,46 @@ class Objective:
     def _task(self, student: Tensors, labels: Tensor | None) -> Tensor:
         if labels is None:
             raise DataError(f"loss {self._settings.loss!r}: the samples have no labels; give some, or use 'distill'")
-        if self._task_loss is not None:
-            return self._task_loss(student, labels)
         answer = student[self.answer]
+        if self._task_loss is not None:
+            return self._task_loss(student, labels.to(answer.device))
         axis = class_axis(answer)
         if axis is None or answer.numel() != answer.shape[0] * answer.shape[axis]:
             raise RecipeError(
                 f"loss {self._settings.loss!r}: output {self.answer!r} of shape {list(answer.shape)} is not one answer "
                 "per sample; give a loss function of your own, or use 'distill'"
             )
-        return functional.nll_loss(self._log_probabilities(self.answer, answer, axis).reshape(len(labels), -1), labels)
+        logarithms = self._log_probabilities(self.answer, answer, axis).reshape(len(labels), -1)
+        check_labels(labels.numpy(), classes=logarithms.shape[1])
+        return functional.nll_loss(logarithms, labels.to(answer.device))
+
+
+def check_features(names: Sequence[str], student: GraphModule, teacher: GraphModule) -> None:
+    """Check that both models compute the tensors that are to be alike.
+
+    Raises:
+        RecipeError: one of them computes no tensor of such a name.
+    """
+    known = sorted(set(student.taps) & set(teacher.taps))
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3)
+            advice = f"did you mean {' or '.join(map(repr, near))}?" if near else f"they do compute {known[0]!r}"
+            raise RecipeError(f"feature {name!r}: the two models compute no such tensor; {advice}")
+
+
+def divergence(student: Tensor, teacher: Tensor) -> Tensor:
+    """Return the Kullback-Leibler divergence of the student's distributions from the teacher's, summed, float32 [].
+
+    Args:
+        student: logarithms of probabilities that add up to 1.
+        teacher: likewise, of the same shape.
+    """
+    p, d = teacher.exp(), student - teacher
+    # Beyond 1 e^d may overflow, and nothing cancels any more.
+    is_near = d < 1
+    near = p * (torch.expm1(torch.where(is_near, d, 0.0)) - d)
+    return torch.where(is_near, near, student.exp() - p - p * d).sum()
 
 
 def relative_error(student: Tensor, teacher: Tensor) -> Tensor:

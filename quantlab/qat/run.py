@@ -24,7 +24,7 @@ from quantlab.pipeline import evaluate_for
 from quantlab.qat.history import History
 from quantlab.qat.hooks import Hooks
 from quantlab.qat.loop import Training, fit
-from quantlab.qat.losses import Objective
+from quantlab.qat.losses import Objective, check_features
 from quantlab.qat.module import QuantizedModule, finish
 from quantlab.qat.opening import Opened, TrainingInputs, open_training
 from quantlab.qat.parity import Parity, parity_of
@@ -165,9 +165,12 @@ def _training_of(opened: Opened, settings: QatSettings, hooks: Hooks) -> Trainin
         cache_bytes=settings.cache_mb * 2**20,
         seed=job.recipe.seed,
     )
+    module = QuantizedModule(opened.start, learn_scales=settings.learn_scales)
+    teacher = GraphModule(job.model)
+    check_features(settings.features, module, teacher)
     return Training(
-        module=QuantizedModule(opened.start, learn_scales=settings.learn_scales).to(device),
-        teacher=GraphModule(job.model).to(device).requires_grad_(requires_grad=False),
+        module=module.to(device),
+        teacher=teacher.to(device).requires_grad_(requires_grad=False),
         samples=TrainingSamples(opened.samples, how),
         objective=Objective(settings, job.model, output=job.recipe.output, task_loss=hooks.task_loss),
         settings=settings,

@@ -70,6 +70,11 @@ class GraphModule(nn.Module):
         self._host = {slot: torch_tensor(tensors[name]) for slot, name in self._program.host_constants.items()}
 
     @property
+    def taps(self) -> tuple[str, ...]:
+        """The names of the tensors that `run` can return: those that nodes compute."""
+        return tuple(name for name in self._program.slots if name not in self.inputs)
+
+    @property
     def scales(self) -> Mapping[str, nn.Parameter]:
         """The scales that learn, by their ONNX name; a shared encoding is one parameter."""
         by_name = self.parameters_by_name

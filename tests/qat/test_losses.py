@@ -39,6 +39,42 @@ def test_the_float_model_itself_has_no_loss(distance):
     assert loss_of(TEACHER, distance=distance) == pytest.approx(0, abs=1e-6)
 
 
+def test_of_two_nearly_equal_models_the_nearer_has_the_smaller_loss_and_none_is_negative():
+    # As Σ p · (log p − log q) the smallest of these would be the noise of float32, of either sign.
+    direction = torch.from_numpy(noise(6, 5, seed=3))
+    losses = [loss_of(TEACHER + 1e-5 * step * direction) for step in (1, 2, 4, 8)]
+    exact = [divergence((TEACHER + 1e-5 * s * direction).double().numpy(), TEACHER.double().numpy(), 1) for s in (4, 8)]
+    assert all(loss >= 0 for loss in losses)
+    assert losses == sorted(losses)
+    # Logits near 3 are known to 2e-7 only, and the last distances are 8e-5.
+    assert losses[2:] == pytest.approx(exact, rel=2e-2)
+
+
+def test_logits_that_are_far_apart_give_a_finite_loss_and_gradient():
+    student = torch.tensor([[300.0, -300.0]], requires_grad=True)
+    objective = Objective(QatSettings(), classifier())
+    loss = objective({"y": student}, {"y": torch.tensor([[-300.0, 300.0]])}, None)
+    loss.backward()
+    assert loss.item() == pytest.approx(600)
+    assert student.grad is not None
+    assert student.grad.tolist() == [[1.0, -1.0]]
+
+
+def test_the_gradient_of_distilling_is_the_difference_of_the_probabilities():
+    student = STUDENT.clone().requires_grad_()
+    Objective(QatSettings(), classifier())({"y": student}, {"y": TEACHER}, None).backward()
+    wanted = (STUDENT.softmax(1) - TEACHER.softmax(1)) / len(STUDENT)
+    assert student.grad is not None
+    torch.testing.assert_close(student.grad, wanted, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("label", [-1, 5])
+def test_a_label_outside_the_classes_is_named(label):
+    labels = torch.tensor([0, 1, label, 3, 4, 0])
+    with pytest.raises(DataError, match=rf"label {label} is outside 0\.\.4"):
+        loss_of(labels=labels, loss="task")
+
+
 def test_an_output_that_is_a_softmax_is_not_put_through_another():
     probabilities = {"student": STUDENT.softmax(1), "teacher": TEACHER.softmax(1), "model": classifier("Softmax")}
     assert loss_of(**probabilities) == pytest.approx(loss_of(), rel=1e-4)
