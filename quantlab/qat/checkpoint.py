@@ -42,7 +42,7 @@ class Checkpoint:
         return {key.removeprefix(prefix): value for key, value in self.tensors.items() if key.startswith(prefix)}
 
     def save(self, path: Path) -> None:
-        """Write the checkpoint; the one before stays until this one is whole.
+        """Write the checkpoint, and its folder where there is none; the one before stays until this one is whole.
 
         Raises:
             RunError: the file cannot be written.
@@ -61,6 +61,7 @@ class Checkpoint:
         }
         tensors = {key: value.detach().cpu().clone().contiguous() for key, value in self.tensors.items()}
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as temporary:
                 save_file(tensors, temporary, {_HEADER: json.dumps(state)})
         except (OSError, SafetensorError) as error:

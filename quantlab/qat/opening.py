@@ -3,7 +3,8 @@
 A float model is quantized after training first. A model that is quantized already is the start itself: it is compared
 with the float model it was made from, if that is given, else with itself without its Q/DQ pairs.
 
-Training samples are those of `train_data`, else the `train` part of the bundled digits, else the calibration samples.
+Training samples are those of `train_data`, else the `train` part of the bundled digits, else all samples of `data` if
+evaluation has samples of its own, else those that calibrate, since the others evaluate.
 """
 
 from __future__ import annotations
@@ -127,7 +128,7 @@ def _from_float(
         job = open_job(recipe, Inputs(model, inputs.data, inputs.eval_data))
     ((target, plan),) = job.plans.items()
     if not plan.points:
-        raise ModelError(f"{job.model.name}: target {target} quantizes nothing in it, so there is nothing to train")
+        raise ModelError(f"{job.model.name}: there is nothing to train; {job.warnings[-1]}")
     collected = collect_for(job, folder=folder, progress=progress)
     before = quantize(job, plan, collected.statistics, recipe.calibrator_with_options())
     start = start_from_quantized(job.model, before)
@@ -174,6 +175,8 @@ def _training_batches(job: Job, inputs: TrainingInputs, settings: QatSettings) -
         batches = Batches(source)
     elif isinstance(batches.source, DigitsSource) and batches.source.part == "calibration":
         batches = Batches(replace(batches.source, part="train"))
+    elif job.recipe.eval_data is not None or inputs.eval_data is not None:
+        batches = Batches(batches.source)
     return batches if settings.train_samples is None else batches.head(settings.train_samples)
 
 

@@ -61,7 +61,7 @@ class TrainingSamples:
         least = how.batch_size if how.has_fixed_batch else 1
         if self.size < 2 * least:
             raise DataError(
-                f"data {batches.name!r}: {self.size} samples; training needs {2 * least}, half of them to hold out"
+                f"data {batches.name!r}: {_samples(self.size)}; training needs {2 * least}, half of them to hold out"
             )
         wanted = min(how.held_out * self.size, LARGEST_HELD_OUT, self.size - least)
         count = max(1, round(wanted / least)) * least
@@ -196,6 +196,10 @@ class _Portion:
         for shapes, rows in waiting.items():
             if rows:
                 yield self._groups[shapes].take(rows)
+
+
+def _samples(count: int) -> str:
+    return "1 sample" if count == 1 else f"{count} samples"
 
 
 def _rows_of(batch: Batch, rows: npt.NDArray[np.int64]) -> Batch:

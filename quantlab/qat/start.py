@@ -16,6 +16,7 @@ from quantlab.graph.model import Model
 from quantlab.graph.passes.lift_constants import lift_constants
 from quantlab.graph.passes.name_everything import name_everything
 from quantlab.graph.passes.raise_opset import raise_opset
+from quantlab.graph.quantized import quantized_nodes
 from quantlab.pipeline import Run
 from quantlab.plan import Plan, Point, Reader
 from quantlab.qdq import insert, read
@@ -69,15 +70,23 @@ def start_from_model(model: Model) -> Start:
     named = _tidied(model)
     plan, _ = read(named)
     if not plan.points:
-        raise ModelError(
-            f"{model.name}: it has no Q/DQ pairs to train; quantize it first: run = quantlab.ptq(...), prepare(run)"
-        )
+        raise ModelError(_why_no_pairs(model))
     trainable = unbake(named)
     trained_plan, _ = read(trainable)
     biases = [_bias_point(point, trainable, trained_plan) for point in plan.of_role("bias")]
     points = [point for point in trained_plan.points if point.role != "bias"]
     kept_float = _weights_left_float(named, plan)
     return Start(trainable, replace(trained_plan, points=(*points, *filter(None, biases)), unbaked=kept_float))
+
+
+def _why_no_pairs(model: Model) -> str:
+    integer = quantized_nodes(model)
+    if integer:
+        return (
+            f"{model.name}: {integer[0]} computes in integers, which have no gradient, and there are no Q/DQ pairs; "
+            "export it with QuantizeLinear and DequantizeLinear nodes, or give the float model it was made from"
+        )
+    return f"{model.name}: it has no Q/DQ pairs to train; give samples to quantize it with, or a run of quantlab.ptq"
 
 
 def _tidied(model: Model) -> Model:

@@ -29,6 +29,11 @@ def test_a_checkpoint_comes_back_bit_for_bit(tmp_path: Path):
     assert [path.name for path in tmp_path.iterdir()] == ["c"]
 
 
+def test_the_folder_is_made_where_there_is_none(tmp_path: Path):
+    checkpoint().save(tmp_path / "new" / "c")
+    assert Checkpoint.load(tmp_path / "new" / "c") is not None
+
+
 def test_there_may_be_none(tmp_path: Path):
     assert Checkpoint.load(tmp_path / "nothing") is None
 
@@ -51,5 +56,6 @@ def test_a_checkpoint_of_another_version_is_refused(tmp_path: Path):
 
 
 def test_a_folder_that_cannot_be_written_is_an_error_that_says_so(tmp_path: Path):
+    (tmp_path / "file").touch()
     with pytest.raises(RunError, match="cannot be written"):
-        checkpoint().save(tmp_path / "missing" / "c")
+        checkpoint().save(tmp_path / "file" / "c")

@@ -120,7 +120,7 @@ def test_weights_that_another_tool_left_float_among_integers_stay_float(qdq: Mod
 
 
 def test_a_float_model_is_refused_with_what_to_do():
-    with pytest.raises(ModelError, match=r"no Q/DQ pairs to train; quantize it first: run = quantlab.ptq"):
+    with pytest.raises(ModelError, match=r"no Q/DQ pairs to train; give samples to quantize it with"):
         prepare(two_convs())
 
 

@@ -122,12 +122,20 @@ def test_evaluation_samples_that_were_trained_on_are_told():
     assert not any("among those trained on" in warning for warning in apart.report.warnings)
 
 
+def test_all_of_the_data_trains_where_evaluation_has_samples_of_its_own():
+    run = quick(data=digits("calibration"), train_data=None, samples=64)
+    section = run.report.content
+    assert section["samples"]["calibration"] == 64
+    assert section["qat"]["samples"]["trained"] + section["qat"]["samples"]["held_out"] == 384
+
+
 def test_a_stopped_run_resumes_to_the_same_model(tmp_path: Path):
     class Stop(Exception):
         pass
 
     def stop(record: EpochRecord) -> None:
-        raise Stop
+        if record.number == 1:
+            raise Stop
 
     whole = quick(epochs=2, learn_scales=True, train_samples=96, out=tmp_path / "whole")
     again: dict[str, Any] = {"epochs": 2, "learn_scales": True, "train_samples": 96, "out": tmp_path / "stopped"}
@@ -144,13 +152,13 @@ def test_a_stopped_run_resumes_to_the_same_model(tmp_path: Path):
 def test_a_qdq_model_is_trained_against_the_float_model_it_was_made_from(hard_run: QatRun, tmp_path: Path):
     assert hard_run.folder is not None
     start = hard_run.folder / "model.onnxruntime.ptq.int8.onnx"
-    run = quick(start, reference=hard_run.folder / "model.fp32.onnx", epochs=2, learn_scales=True, out=tmp_path)
+    run = quick(start, reference=hard_run.folder / "model.fp32.onnx", epochs=2, learn_scales=True, out=tmp_path / "new")
     in_float, before, after = accuracies(run)
     assert [row.name for row in run.evaluation.rows] == ["fp32", "onnxruntime start", "onnxruntime qat"]
     assert before == pytest.approx(accuracies(hard_run)[1], abs=0.2)
     assert after > before + 5
     assert in_float == accuracies(hard_run)[0]
-    assert (tmp_path / "model.onnxruntime.start.int8.onnx").exists()
+    assert (tmp_path / "new" / "model.onnxruntime.start.int8.onnx").exists()
 
 
 def test_a_qdq_model_alone_is_taught_by_itself_without_its_pairs(hard_run: QatRun):
@@ -186,7 +194,7 @@ def test_labels_that_the_loss_needs_and_that_are_missing_are_named():
 
 
 def test_a_model_with_nothing_to_quantize_is_refused():
-    with pytest.raises(ModelError, match="nothing to train"):
+    with pytest.raises(ModelError, match="there is nothing to train; target onnxruntime: nothing is quantized"):
         quick(keep_float=("Conv", "Gemm"))
 
 

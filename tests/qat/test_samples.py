@@ -94,5 +94,5 @@ def test_a_source_of_unknown_size_is_counted():
 
 
 def test_one_sample_is_too_few():
-    with pytest.raises(DataError, match="1 samples; training needs 2"):
+    with pytest.raises(DataError, match="1 sample; training needs 2"):
         samples_of(1)
