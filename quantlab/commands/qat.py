@@ -2,135 +2,67 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Any
 
 import typer
 
 from quantlab.commands import options
+from quantlab.commands import training_options as training
 from quantlab.commands.settings import calibrator_options, default_folder, latency_batches, preprocess_settings
-from quantlab.commands.terminal import print_result, progress_bars, reporting_errors
-
-if TYPE_CHECKING:
-    from quantlab.qat.history import EpochRecord
+from quantlab.commands.terminal import print_result, reporting_errors
+from quantlab.commands.training_progress import TrainingProgress
 
 SHORT_HELP = "Train a quantized network so that it loses less."
 EPILOG = """\b
 Examples:
   quantlab qat
-  quantlab qat --model net.onnx --data photos/ --preprocess imagenet --learn-scales --epochs 5
-  quantlab qat --model other-tools.qdq.onnx --reference net.onnx --data train.npz --loss both
+  quantlab qat --model net.onnx --data train/ --eval-data val/ --preprocess imagenet --epochs 5
+  quantlab qat --model net.onnx --data train.npz --learn-scales --augment shift.py:make
+  quantlab qat --model of-another-tool.onnx --reference net.onnx --data train.npz --loss both
+  quantlab qat --resume        after Ctrl-C or a kill: the same command, and this
 """
-
-Model = Annotated[
-    str,
-    typer.Option(
-        metavar="MODEL",
-        help="A float .onnx file, one with Q/DQ pairs (of any tool), or `digits` for the bundled network.",
-    ),
-]
-Reference = Annotated[
-    str | None, typer.Option(metavar="MODEL", help="The float .onnx file that a Q/DQ model was made from.")
-]
-TrainData = Annotated[
-    str | None,
-    typer.Option(
-        metavar="DATA",
-        help="Training samples, as for --data. Without it: those that calibrate; of `digits` the train part.",
-    ),
-]
-Epochs = Annotated[int, typer.Option(min=1, metavar="N", help="Passes over the training samples.")]
-Loss = Annotated[
-    str,
-    typer.Option(metavar="NAME", help="distill: be like the float model, needs no labels; task: be right; or both."),
-]
-LearnScales = Annotated[bool, typer.Option("--learn-scales", help="Train the scales of Q/DQ pairs too.")]
-Distance = Annotated[
-    str,
-    typer.Option(metavar="NAME", help="How distill compares outputs: kl, mse, or auto: kl where there are classes."),
-]
-Temperature = Annotated[float, typer.Option(metavar="T", help="With kl: divides the logits.")]
-Features = Annotated[
-    list[str] | None,
-    typer.Option("--feature", metavar="TENSOR", help="Teach an inner tensor too, by its name; repeatable."),
-]
-TaskShare = Annotated[float, typer.Option(metavar="SHARE", help="With both: the share of the task's loss.")]
-TaskLoss = Annotated[
-    str | None,
-    typer.Option(
-        metavar="FILE.py:FUNCTION", help="Returns a function (outputs by name, labels) -> loss, for cross-entropy."
-    ),
-]
-Augment = Annotated[
-    str | None,
-    typer.Option(
-        metavar="FILE.py:FUNCTION", help="Returns a function (feeds by name, generator) -> feeds, for every batch."
-    ),
-]
-Optimizer = Annotated[str, typer.Option(metavar="NAME", help="adamw or sgd.")]
-LearningRate = Annotated[
-    float, typer.Option(metavar="RATE", help="Of weights, relative to the root mean square of each tensor.")
-]
-ScaleRate = Annotated[float, typer.Option(metavar="RATE", help="Of scales, as a share of the scale.")]
-WeightDecay = Annotated[float, typer.Option(metavar="RATE", help="On matrices and kernels only.")]
-FreezeRanges = Annotated[
-    float, typer.Option(metavar="SHARE", help="The last share of the training, in which scales no longer learn.")
-]
-EmaDecay = Annotated[
-    float, typer.Option(metavar="DECAY", help="Judge and keep a moving average of the weights; 0 for none.")
-]
-BatchSize = Annotated[int, typer.Option(min=1, metavar="N", help="Samples per training step.")]
-HeldOut = Annotated[
-    float, typer.Option(metavar="SHARE", help="The share of the training samples that chooses the epoch.")
-]
-TrainSamples = Annotated[
-    int | None, typer.Option(min=2, metavar="N", help="Samples to train on and to hold out, at most.")
-]
-Device = Annotated[str, typer.Option(metavar="NAME", help="cpu, cuda, cuda:1, or auto: CUDA where there is one.")]
-AllowTf32 = Annotated[bool, typer.Option("--allow-tf32", help="Let CUDA round products to TF32: faster, less exact.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last epoch that an interrupted run left.")]
-Target = Annotated[str, typer.Option(metavar="NAME", help="The runtime to export for: onnxruntime or tensorrt.")]
-Seed = Annotated[
-    int, typer.Option(metavar="N", help="Of the order of the samples, the pick among images and the bootstrap.")
-]
-Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the run; runs/MODEL-qat if not given.")]
 
 
 def qat(
     context: typer.Context,
-    model: Model = "digits",
+    model: training.Model = "digits",
     data: options.Data = "digits",
     eval_data: options.EvalData = None,
-    train_data: TrainData = None,
-    reference: Reference = None,
+    train_data: training.TrainData = None,
+    reference: training.Reference = None,
     preprocess: options.Preprocess = None,
-    epochs: Epochs = 2,
-    loss: Loss = "distill",
-    learn_scales: LearnScales = False,
-    distance: Distance = "auto",
-    temperature: Temperature = 1.0,
-    feature: Features = None,
-    task_share: TaskShare = 0.5,
-    task_loss: TaskLoss = None,
-    augment: Augment = None,
-    optimizer: Optimizer = "adamw",
-    learning_rate: LearningRate = 1e-3,
-    scale_rate: ScaleRate = 3e-2,
-    weight_decay: WeightDecay = 0.0,
-    freeze_ranges: FreezeRanges = 0.2,
-    ema_decay: EmaDecay = 0.0,
-    batch_size: BatchSize = 32,
-    held_out: HeldOut = 0.15,
-    train_samples: TrainSamples = None,
-    device: Device = "auto",
-    allow_tf32: AllowTf32 = False,
-    resume: Resume = False,
+    epochs: training.Epochs = 2,
+    loss: training.Loss = "distill",
+    learn_scales: training.LearnScales = False,
+    distance: training.Distance = "auto",
+    temperature: training.Temperature = 1.0,
+    feature: training.Features = None,
+    feature_weight: training.FeatureWeight = 1.0,
+    task_share: training.TaskShare = 0.5,
+    task_loss: training.TaskLoss = None,
+    augment: training.Augment = None,
+    optimizer: training.Optimizer = "adamw",
+    learning_rate: training.LearningRate = 1e-3,
+    scale_rate: training.ScaleRate = 3e-2,
+    momentum: training.Momentum = 0.9,
+    weight_decay: training.WeightDecay = 0.0,
+    warmup: training.WarmUp = 0.1,
+    clip_norm: training.ClipNorm = 1.0,
+    freeze_ranges: training.FreezeRanges = 0.2,
+    ema_decay: training.EmaDecay = 0.0,
+    batch_size: training.BatchSize = 32,
+    held_out: training.HeldOut = 0.15,
+    train_samples: training.TrainSamples = None,
+    cache_mb: training.CacheMb = 1024,
+    device: training.Device = "auto",
+    allow_tf32: training.AllowTf32 = False,
+    resume: training.Resume = False,
     calibrator: options.Calibrator = "entropy",
     percentile: options.Percentile = None,
     max_error_ratio: options.MaxErrorRatio = None,
     weight_ranges: options.WeightRanges = "absmax",
     weight_scales: options.WeightScales = "per-channel",
-    target: Target = "onnxruntime",
+    target: training.Target = "onnxruntime",
     keep_float: options.KeepFloat = None,
     samples: options.Samples = 512,
     eval_samples: options.EvalSamples = None,
@@ -139,10 +71,10 @@ def qat(
     output: options.Output = None,
     top_k: options.TopK = 1,
     threads: options.Threads = None,
-    seed: Seed = 0,
+    seed: training.Seed = 0,
     memory_cap_mb: options.MemoryCap = 512,
     library: options.Libraries = None,
-    out: Out = None,
+    out: training.Out = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
@@ -162,6 +94,7 @@ def qat(
         from quantlab.qat.settings import QatSettings
         from quantlab.recipe import Recipe
         from quantlab.report.to_terminal import render
+        from quantlab.run_folder import CHECKPOINT
 
         settings = QatSettings(
             epochs=epochs,
@@ -169,17 +102,22 @@ def qat(
             distance=distance,  # type: ignore[arg-type]
             temperature=temperature,
             features=tuple(feature or ()),
+            feature_weight=feature_weight,
             task_share=task_share,
             learn_scales=learn_scales,
             optimizer=optimizer,  # type: ignore[arg-type]
             learning_rate=learning_rate,
             scale_rate=scale_rate,
+            momentum=momentum,
             weight_decay=weight_decay,
+            warmup=warmup,
+            clip_norm=clip_norm or None,
             freeze_ranges=freeze_ranges,
             ema_decay=ema_decay,
             batch_size=batch_size,
             held_out=held_out,
             train_samples=train_samples,
+            cache_mb=cache_mb,
             device=device,
             allow_tf32=allow_tf32,
         )
@@ -206,19 +144,19 @@ def qat(
                 "libraries": tuple(map(str, library or ())),
             }
         )
+        shown = TrainingProgress(quiet=quiet or json)
         hooks = Hooks(
             augment=_function(augment),
             task_loss=_function(task_loss),
-            on_epoch=None if quiet or json else _tell,
-            progress=progress_bars(quiet=quiet),
+            on_epoch=shown.on_epoch,
+            on_step=shown.on_step,
+            progress=shown,
         )
+        if resume and not (folder / CHECKPOINT).exists() and not (quiet or json):
+            typer.echo(f"--resume: {folder} holds no interrupted training; beginning anew", err=True)
         inputs = TrainingInputs(train_data=train_data, reference=reference)
         result = train_recipe(recipe, settings, inputs, hooks=hooks, place=Place(folder, resume, context.obj))
         print_result(result.report.content, lambda: render(result.report, folder=folder), as_json=json)
-
-
-def _tell(record: EpochRecord) -> None:
-    typer.echo(str(record), err=True)
 
 
 def _function(spec: str | None) -> Any:  # noqa: ANN401 (a user's function, of one signature or another)

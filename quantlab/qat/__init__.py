@@ -21,6 +21,7 @@ from quantlab.qat.settings import QatSettings as QatSettings
 if TYPE_CHECKING:
     from quantlab.qat.history import EpochRecord as EpochRecord
     from quantlab.qat.history import History as History
+    from quantlab.qat.history import StepRecord as StepRecord
     from quantlab.qat.hooks import Hooks as Hooks
     from quantlab.qat.module import QuantizedModule as QuantizedModule
     from quantlab.qat.module import finish as finish
@@ -35,6 +36,7 @@ _HOMES = {
     "Hooks": "quantlab.qat.hooks",
     "QatRun": "quantlab.qat.run",
     "QuantizedModule": "quantlab.qat.module",
+    "StepRecord": "quantlab.qat.history",
     "finish": "quantlab.qat.module",
     "prepare": "quantlab.qat.module",
     "train": "quantlab.qat.run",
@@ -47,6 +49,7 @@ __all__ = [
     "QatRun",
     "QatSettings",
     "QuantizedModule",
+    "StepRecord",
     "finish",
     "prepare",
     "train",

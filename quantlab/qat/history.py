@@ -9,6 +9,16 @@ from typing import Any, Literal
 Measure = Literal["accuracy", "agreement", "loss"]
 
 
+def duration(seconds: float) -> str:
+    """Return a time as a person says it: 4.2 s, 35 s, 12 min, 3 h 20 min."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
 @dataclass(frozen=True, slots=True)
 class Score:
     """How good a model is on the held-out samples.
@@ -77,8 +87,28 @@ class EpochRecord:
         if self.loss is None:
             return f"start: {held_out}"
         rate = "" if self.learning_rate is None else f", rate {self.learning_rate:.2g}"
-        left = f", {self.remaining_seconds:.0f} s left" if self.number < self.epochs else ""
-        return f"epoch {self.number}/{self.epochs}: loss {self.loss:.4g}; {held_out}{rate}, {self.seconds:.1f} s{left}"
+        left = f", {duration(self.remaining_seconds)} left" if self.number < self.epochs else ""
+        times = f"{duration(self.seconds)}{left}"
+        return f"epoch {self.number}/{self.epochs}: loss {self.loss:.4g}; {held_out}{rate}, {times}"
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """How far an epoch is.
+
+    Attributes:
+        number: of the epoch, 1 for the first.
+        epochs: how many there will be.
+        loss: the mean over the epoch's batches so far.
+        learning_rate: the relative rate of the weights now.
+        done: the share of the whole training that is done, 0 to 1.
+    """
+
+    number: int
+    epochs: int
+    loss: float
+    learning_rate: float
+    done: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from quantlab.progress import Progress, silent
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-    from quantlab.qat.history import EpochRecord
+    from quantlab.qat.history import EpochRecord, StepRecord
 
 Augment = Callable[[Mapping[str, "Tensor"], "Generator"], Mapping[str, "Tensor"]]
 """Feeds by name, on the training's device, and a generator on the CPU → other feeds of the same names and types."""
@@ -29,11 +29,19 @@ class Hooks:
             epoch and the batch, and so is torch's global one while a batch is computed: what it draws is repeatable,
             also after resuming.
         task_loss: takes the place of the cross-entropy in the losses `task` and `both`.
-        on_epoch: called after each epoch that was trained, once its checkpoint is written.
+        on_epoch: called with the start, number 0, and after each epoch, once its checkpoint is written; where a
+            training goes on, only with the epochs that follow.
+        on_step: called within an epoch, about once a second: to know the loss is to wait for the device.
         progress: how long steps show themselves.
     """
 
     augment: Augment | None = None
     task_loss: TaskLoss | None = None
     on_epoch: Callable[[EpochRecord], None] | None = None
+    on_step: Callable[[StepRecord], None] | None = None
     progress: Progress = silent
+
+    def tell(self, record: EpochRecord) -> None:
+        """Tell who watches of an epoch."""
+        if self.on_epoch is not None:
+            self.on_epoch(record)

@@ -24,7 +24,7 @@ from quantlab.errors import EngineError, RunError
 from quantlab.progress import Advance
 from quantlab.qat.average import Average
 from quantlab.qat.checkpoint import Checkpoint
-from quantlab.qat.history import EpochRecord, History, Score
+from quantlab.qat.history import EpochRecord, History, Score, StepRecord
 from quantlab.qat.hooks import Hooks
 from quantlab.qat.judge import Judge, on_device
 from quantlab.qat.losses import Objective
@@ -37,6 +37,8 @@ from quantlab.torchgraph.module import GraphModule
 
 # Beside the uses of the seed in `samples`.
 _BATCH = 3
+
+_SECONDS_BETWEEN_STEPS = 1.0
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -90,12 +92,12 @@ def fit(training: Training, fingerprint: str = "", path: Path | None = None, *, 
             loop.go_on(saved, fingerprint, path)
         else:
             loop.begin()
+            training.hooks.tell(loop.records[-1])
         while loop.done < training.settings.epochs:
             loop.run_epoch()
             if path is not None:
                 loop.checkpoint(fingerprint).save(path)
-            if training.hooks.on_epoch is not None:
-                training.hooks.on_epoch(loop.records[-1])
+            training.hooks.tell(loop.records[-1])
         loop.keep_best()
         return History(tuple(loop.records))
 
@@ -112,6 +114,7 @@ class _Loop:
         held_out = training.samples.held_out()
         self._judge = Judge(held_out, training.objective, training.teacher, features)
         self._best: dict[str, Tensor] = {}
+        self._told = time.monotonic()
         self.records: list[EpochRecord] = []
 
     @property
@@ -160,11 +163,7 @@ class _Loop:
         number, epochs = self.done + 1, training.settings.epochs
         with training.hooks.progress(f"epoch {number}/{epochs}", training.samples.trained_size) as advance:
             loss = self._train(number, advance)
-        if not math.isfinite(loss):
-            raise EngineError(
-                f"training: the loss is {loss} in epoch {number}; lower the learning rate "
-                f"({training.settings.learning_rate:g}), or look for NaN in the samples"
-            )
+        self._check_finite(loss, number)
         with self._average.applied():
             score = self._judge.score(self._module, training.device)
             rate = training.settings.learning_rate * rate_factor((number - 0.5) / epochs, training.settings.warmup)
@@ -195,7 +194,26 @@ class _Loop:
             total += loss.detach() * batch.size
             seen += batch.size
             advance(batch.size)
+            self._tell(number, total / seen, done)
         return float(total) / max(1, seen)
+
+    def _tell(self, number: int, mean_loss: Tensor, done: float) -> None:
+        """Say how far an epoch is, and end a training that has gone astray; seldom, since it waits for the device."""
+        if time.monotonic() - self._told < _SECONDS_BETWEEN_STEPS:
+            return
+        settings, loss = self._training.settings, float(mean_loss)
+        self._check_finite(loss, number)
+        if self._training.hooks.on_step is not None:
+            rate = settings.learning_rate * rate_factor(done, settings.warmup)
+            self._training.hooks.on_step(StepRecord(number, settings.epochs, loss, rate, done))
+        self._told = time.monotonic()
+
+    def _check_finite(self, loss: float, number: int) -> None:
+        if not math.isfinite(loss):
+            raise EngineError(
+                f"training: the loss is {loss} in epoch {number}; lower the learning rate "
+                f"({self._training.settings.learning_rate:g}), or look for NaN in the samples"
+            )
 
     def _loss(self, feeds: dict[str, Tensor], labels: Tensor | None) -> Tensor:
         training, expected = self._training, dict[str, Tensor]()

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -108,9 +109,12 @@ def test_json_is_alone_on_stdout(run: Callable[..., Said], folder: Path):
 
 
 def test_a_person_reads_the_epochs_and_the_comparison(run: Callable[..., Said]):
-    said = run()
+    said = run("--resume")
     assert said.code == 0, said.err
-    assert "epoch 1/1: loss" in said.err
+    lines = said.err.splitlines()
+    assert "holds no interrupted training; beginning anew" in lines[0]
+    assert lines[1].startswith("start: held out: accuracy")
+    assert lines[2].startswith("epoch 1/1: loss")
     assert "onnxruntime qat" in said.out
     assert "Trained on 109 of 128 samples" in said.out
 
@@ -121,6 +125,8 @@ def test_a_person_reads_the_epochs_and_the_comparison(run: Callable[..., Said]):
         (("--loss", "distil"), 2, "did you mean 'distill'"),
         (("--held-out", "1.5"), 2, "held_out: 1.5"),
         (("--device", "abacus"), 1, "device 'abacus'"),
+        (("--feature", "hiden1"), 2, "no such tensor; did you mean 'hidden1' or 'hidden2'?"),
+        (("--warmup", "2"), 2, "warmup: 2.0"),
         (("--augment", "augment"), 1, "FILE.py:FUNCTION"),
         (("--task-loss", "{folder}/user.py:nothing"), 1, "returned a int, not a function"),
         (("--reference", "{folder}/net.onnx"), 2, "float itself"),
@@ -132,6 +138,26 @@ def test_a_mistake_is_one_line_and_an_exit_code(run: Callable[..., Said], folder
     (line,) = said.err.splitlines()
     assert line.startswith("quantlab: error:")
     assert message in line
+
+
+def test_every_setting_can_be_typed(run: Callable[..., Said], folder: Path):
+    words = {
+        "--distance": "mse", "--temperature": "2", "--feature": "hidden1", "--feature-weight": "0.5",
+        "--task-share": "0.3", "--loss": "both", "--optimizer": "sgd", "--momentum": "0.8", "--learning-rate": "0.002",
+        "--scale-rate": "0.01", "--weight-decay": "0.01", "--warmup": "0.2", "--clip-norm": "0",
+        "--freeze-ranges": "0.5", "--ema-decay": "0.5", "--batch-size": "16", "--held-out": "0.25",
+        "--train-samples": "64", "--cache-mb": "1",
+    }  # fmt: skip
+    said = run("--learn-scales", "--allow-tf32", *(word for pair in words.items() for word in pair))
+    assert said.code == 0, said.err
+    settings = tomllib.loads((folder / "out" / "qat.toml").read_text())
+    assert settings == {
+        "epochs": 1, "distance": "mse", "temperature": 2.0, "features": ["hidden1"], "feature_weight": 0.5,
+        "task_share": 0.3, "loss": "both", "optimizer": "sgd", "momentum": 0.8, "learning_rate": 0.002,
+        "scale_rate": 0.01, "weight_decay": 0.01, "warmup": 0.2, "freeze_ranges": 0.5, "ema_decay": 0.5,
+        "batch_size": 16, "held_out": 0.25, "train_samples": 64, "cache_mb": 1, "device": "cpu", "learn_scales": True,
+        "allow_tf32": True,
+    }  # fmt: skip
 
 
 @pytest.mark.slow

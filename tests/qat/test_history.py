@@ -1,6 +1,6 @@
 import pytest
 
-from quantlab.qat.history import EpochRecord, History, Score
+from quantlab.qat.history import EpochRecord, History, Score, duration
 
 
 def record(number: int, right: int, loss: float) -> EpochRecord:
@@ -29,7 +29,7 @@ def test_a_loss_that_is_nan_is_never_better():
 def test_a_record_says_how_long_the_rest_will_take():
     assert record(1, 9, 0.5).remaining_seconds == 4.0
     assert str(record(1, 9, 0.5)) == (
-        "epoch 1/3: loss 0.5; held out: accuracy 90.00%, loss 0.5, rate 0.001, 2.0 s, 4 s left"
+        "epoch 1/3: loss 0.5; held out: accuracy 90.00%, loss 0.5, rate 0.001, 2.0 s, 4.0 s left"
     )
     assert str(record(0, 9, 0.5)) == "start: held out: accuracy 90.00%, loss 0.5"
 
@@ -37,3 +37,10 @@ def test_a_record_says_how_long_the_rest_will_take():
 @pytest.mark.parametrize("number", [0, 2])
 def test_a_record_goes_through_json(number):
     assert EpochRecord.from_json(record(number, 9, 0.1).to_json()) == record(number, 9, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.04, "0.0 s"), (9.9, "9.9 s"), (75, "75 s"), (1500, "25 min"), (12_000, "3 h 20 min")]
+)
+def test_times_are_told_as_a_person_says_them(seconds, said):
+    assert duration(seconds) == said

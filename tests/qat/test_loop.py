@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 
 from quantlab.errors import DataError, EngineError, RunError
 from quantlab.job import Job
-from quantlab.qat.history import EpochRecord, History
+from quantlab.qat.history import EpochRecord, History, StepRecord
 from quantlab.qat.hooks import Hooks
 from quantlab.qat.loop import Training, fit
 from quantlab.qat.losses import Objective
@@ -71,9 +71,22 @@ def test_training_brings_a_hard_network_closer_to_its_float_model(hard_job, hard
     assert history.best.score.right > history.start.score.right
 
 
+def test_who_watches_is_told_of_the_start_of_steps_and_of_epochs(job, start, monkeypatch):
+    monkeypatch.setattr("quantlab.qat.loop._SECONDS_BETWEEN_STEPS", 0.0)
+    told: list[Any] = []
+    fit(training_of(job, start, Hooks(on_epoch=told.append, on_step=told.append), samples=36))
+    assert [type(record).__name__ for record in told] == [
+        *("EpochRecord", "StepRecord", "StepRecord", "EpochRecord", "StepRecord", "StepRecord", "EpochRecord")
+    ]
+    done = [record.done for record in told if isinstance(record, StepRecord)]
+    assert done == sorted(done)
+    assert 0 < done[0] < done[-1] < 1
+    assert told[2].loss == pytest.approx(told[3].loss)  # the mean of the epoch so far is that of the epoch at its end
+
+
 def test_the_module_is_left_with_the_best_epoch(hard_job, hard_start):
     training = training_of(hard_job, hard_start, epochs=3, learning_rate=0.02)
-    scored: dict[int, dict[str, Tensor]] = {0: parameters(training)}
+    scored: dict[int, dict[str, Tensor]] = {}
     hooks = Hooks(on_epoch=lambda record: scored.update({record.number: parameters(training)}))
     object.__setattr__(training, "hooks", hooks)
     history = fit(training)
