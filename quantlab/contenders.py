@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from quantlab.engines.engine import Engine
 from quantlab.engines.onnxruntime import OnnxRuntime
 from quantlab.engines.tensorrt import RUNTIMES, BuildSettings, TensorRT, build_plan, installed_runtime, profile_for
+from quantlab.engines.tensorrt.execution import RunSettings
 from quantlab.engines.tensorrt.gpu import current_gpu
 from quantlab.engines.tensorrt.plan_engine import is_plan, open_plan_file
 from quantlab.engines.tensorrt.shapes import Shape
@@ -45,15 +46,21 @@ class Contender:
     engine: Engine | None = None
 
 
-def open_contenders(named: Sequence[object]) -> list[Contender]:
+def open_contenders(named: Sequence[object], run: RunSettings | None = None) -> list[Contender]:
     """Open what users name; plans come with their engine.
+
+    Args:
+        named: paths of models or plans, bytes, or models.
+        run: how plans are run.
 
     Raises:
         ModelError: a model cannot be read.
         EngineError, EngineMissing: a plan cannot be run here.
     """
     opened: list[tuple[Model, Engine | None]] = [
-        open_plan_file(Path(each)) if isinstance(each, str | Path) and is_plan(each) else (open_model(each), None)
+        open_plan_file(Path(each), run or RunSettings())
+        if isinstance(each, str | Path) and is_plan(each)
+        else (open_model(each), None)
         for each in named
     ]
     names = _distinct_names([model for model, _ in opened])

@@ -11,7 +11,7 @@ from quantlab.data.batch import Batch, Batches, InputSpec, Source
 from quantlab.data.open import first_shapes, open_source
 from quantlab.data.preprocess import Preprocess
 from quantlab.engines.onnxruntime import OnnxRuntime
-from quantlab.engines.tensorrt import TensorRT
+from quantlab.engines.tensorrt import RunSettings, TensorRT
 from quantlab.errors import ModelError, RecipeError
 from quantlab.evaluation import Evaluation, EvaluationSettings
 from quantlab.evaluation import evaluate as evaluate_on
@@ -54,6 +54,7 @@ def evaluate(
     *,
     settings: EvaluationSettings | None = None,
     engine: OnnxRuntime | TensorRT | None = None,
+    run: RunSettings | None = None,
     progress: Progress = silent,
 ) -> Evaluation:
     """Evaluate models side by side; the first is what the others are compared with.
@@ -66,6 +67,7 @@ def evaluate(
         samples: what to judge on; None for the bundled digits.
         settings: what to measure.
         engine: what runs the models; None for ONNX Runtime on all cores. TensorRT builds them first.
+        run: how TensorRT runs plans.
         progress: how long steps show themselves.
 
     Raises:
@@ -77,7 +79,13 @@ def evaluate(
     if not models:
         raise RecipeError("evaluate: name at least one model")
     settings, samples = settings or EvaluationSettings(), samples or Samples()
-    contenders = open_contenders(models)
+    contenders = open_contenders(models, run)
+    if run is not None and isinstance(engine, TensorRT):
+        engine = replace(engine, run=run)
+    elif run not in (None, RunSettings()) and all(each.engine is None for each in contenders):
+        raise RecipeError(
+            "CUDA graphs and the runtime cache are for TensorRT; name a plan, or choose the engine tensorrt"
+        )
     first, *others = (each.model for each in contenders)
     for other in others:
         _check_inputs(first, other)

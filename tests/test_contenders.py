@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console, RenderableType
 
 from quantlab.cli import main
-from quantlab.engines.tensorrt import BuildSettings, TensorRT, build_plan
+from quantlab.engines.tensorrt import BuildSettings, RunSettings, TensorRT, build_plan
 from quantlab.errors import EngineError, ModelError
 from quantlab.evaluation import EvaluationSettings
 from quantlab.evaluation.latency import LatencySettings
@@ -29,6 +31,22 @@ def printed(renderable: RenderableType) -> str:
     with console.capture() as capture:
         console.print(renderable)
     return capture.get()
+
+
+def product(word: str) -> dict[str, Any]:
+    return {"Name": "p", "LayerType": "CaskConvolution", "Inputs": [{"Datatype": word}], "Outputs": []}
+
+
+def test_plans_are_run_as_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    _, memories = play_machine(monkeypatch)
+    build_plan(classifier(), tmp_path / "net.plan")
+    save(classifier(), tmp_path / "net.onnx")
+    run = RunSettings(cuda_graph=True)
+    evaluation = evaluate(
+        [tmp_path / "net.plan", tmp_path / "net.onnx"], LABELLED, settings=UNTIMED, engine=TensorRT(), run=run
+    )
+    assert [row.engine["cuda_graph"] for row in evaluation.rows] == ["on", "on"]
+    assert sum(memory.captured for memory in memories) == 2
 
 
 def test_models_are_built_first_and_run_on_tensorrt(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,11 +80,13 @@ def test_a_plan_is_judged_beside_a_model_without_the_model_it_was_built_from(
 
 
 def test_what_the_gpus_clock_says_is_printed_and_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    play_machine(monkeypatch)
+    trt, _ = play_machine(monkeypatch)
+    trt._layers = json.dumps({"Layers": [product("Int8"), product("Int8"), product("Half"), {"Name": "r"}]})
     build_plan(classifier(), tmp_path / "net.plan")
     evaluation = evaluate([tmp_path / "net.plan"], LABELLED, settings=SHORT)
     text = printed(render_evaluation(evaluation))
     assert "kernels" in text
+    assert "net.plan: products computed in 2 int8, 1 float16." in text
     assert "On NVIDIA L4 (compute capability 8.9), tensorrt 11.1.0.106." in text
     assert len(evaluation.to_json()["rows"][0]["gpu_latencies"]) == 2
 
@@ -111,6 +131,7 @@ def test_a_plan_has_no_inner_tensors(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     ("arguments", "message"),
     [
         (["--engine", "openvino"], "choose onnxruntime or tensorrt"),
+        (["--cuda-graph"], "CUDA graphs and the runtime cache are for TensorRT"),
         (["--shape", "image:1x3x8x8"], "--shape: it is for TensorRT; say --engine tensorrt too"),
         (["--engine", "tensorrt", "--threads", "2"], "--threads and --library are for ONNX Runtime"),
     ],

@@ -22,7 +22,6 @@ from quantlab.engines.tensorrt.layers import EngineLayer
 from quantlab.graph.model import Model
 from quantlab.plan import Plan
 
-_PRECISIONS: Mapping[str, str] = {"Int8": "int8", "Half": "float16", "Float": "float32", "BF16": "bfloat16"}
 _FLOATS = ("Float", "Half", "BF16")
 _PAIR = ("QuantizeLinear", "DequantizeLinear")
 
@@ -112,8 +111,7 @@ def _reason(products: Sequence[EngineLayer], planned: Placement, *, is_integer: 
 
 def _precision(layers: Sequence[EngineLayer]) -> str:
     """Return the type that layers compute in: that of the first tensor they read."""
-    word = next((word for layer in layers for word in layer.inputs), "")
-    return _PRECISIONS.get(word, word.lower())
+    return next((layer.precision for layer in layers if layer.inputs), "")
 
 
 def _conversion(layer: EngineLayer) -> Conversion | None:

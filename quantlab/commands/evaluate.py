@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -31,6 +32,15 @@ EngineName = Annotated[
         "--engine", metavar="NAME", help="What runs the .onnx files: onnxruntime, or tensorrt, which builds them first."
     ),
 ]
+CudaGraph = Annotated[
+    bool, typer.Option("--cuda-graph", help="With TensorRT: launch all kernels of a run at once, as one CUDA graph.")
+]
+RuntimeCache = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="With tensorrt_rtx: keeps compiled kernels for later processes; made if missing."
+    ),
+]
 
 
 def evaluate(
@@ -50,6 +60,8 @@ def evaluate(
     runtime: options.Runtime = None,
     shape: options.Shapes = None,
     plugins: options.Plugins = None,
+    cuda_graph: CudaGraph = False,
+    runtime_cache: RuntimeCache = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
@@ -60,6 +72,7 @@ def evaluate(
     with --engine tensorrt all models, need an NVIDIA GPU; they are timed by its own clock too.
     """
     with reporting_errors(debug=debug):
+        from quantlab.engines.tensorrt import RunSettings
         from quantlab.evaluation import EvaluationSettings
         from quantlab.report.to_terminal import render_evaluation
         from quantlab.side_by_side import Samples
@@ -80,6 +93,7 @@ def evaluate(
                 libraries=library,
                 tensorrt={"runtime": runtime, "shape": shape, "plugins": plugins},
             ),
+            run=RunSettings(cuda_graph=cuda_graph, runtime_cache=runtime_cache),
             progress=progress_bars(quiet=quiet),
         )
         print_result(evaluation.to_json(), lambda: render_evaluation(evaluation), as_json=json)

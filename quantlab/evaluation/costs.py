@@ -141,5 +141,7 @@ def _feeds(batches: Batches, batch_size: int) -> Feeds:
 
 def _engine_notes(engines: Iterable[Engine]) -> list[str]:
     """Return a warning where timed models ran under different settings."""
-    descriptions = {tuple(sorted(engine.describe().items())) for engine in engines}
+    described = [engine.describe() for engine in engines]
+    # How many of its products run in which type belongs to a plan, not to the settings.
+    descriptions = {tuple(sorted((k, v) for k, v in each.items() if k != "products")) for each in described}
     return ["the timed models ran under different engine settings"] if len(descriptions) > 1 else []

@@ -137,6 +137,9 @@ def _gpus(evaluation: Mapping[str, Any]) -> Iterator[str]:
     engines = [row["engine"] for row in evaluation["rows"] if row.get("gpu_latencies")]
     for runtime, number, gpu in dict.fromkeys((each["runtime"], each["version"], each["gpu"]) for each in engines):
         yield f"On {gpu}, {runtime} {number}."
+    for row in evaluation["rows"]:
+        if "products" in row["engine"]:
+            yield f"{row['name']}: products computed in {row['engine']['products']}."
 
 
 def _notes(notes: Any) -> Iterator[RenderableType]:  # noqa: ANN401 (a list of JSON)

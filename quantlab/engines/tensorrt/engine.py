@@ -12,7 +12,7 @@ from quantlab.engines.tensorrt.building import build_plan
 from quantlab.engines.tensorrt.execution import Execution, RunSettings
 from quantlab.engines.tensorrt.gpu import current_gpu
 from quantlab.engines.tensorrt.memory import MemoryName, open_memory
-from quantlab.engines.tensorrt.plan_file import PlanRecord, read_plan
+from quantlab.engines.tensorrt.plan_file import PlanRecord, read_plan, read_record
 from quantlab.engines.tensorrt.runtimes import import_runtime, installed_runtime
 from quantlab.engines.tensorrt.session import TensorRtSession
 from quantlab.engines.tensorrt.settings import BuildSettings
@@ -91,6 +91,7 @@ class TensorRT:
             "threads": "GPU",
             "cuda_graph": "on" if self.run.cuda_graph else "off",
             "memory": self.memory,
+            **({} if self.plan is None else {"products": read_record(self.plan).precisions}),
         }
 
     def _session(self, path: Path, data: bytes, record: PlanRecord, *, model: Model | None) -> TensorRtSession:

@@ -128,8 +128,16 @@ class Execution:
     def close(self) -> None:
         """Write the runtime cache, and let go of the plan."""
         if self._cache is not None and self._cache_path is not None:
-            with replacing(self._cache_path) as temporary:
-                temporary.write_bytes(memoryview(self._cache.serialize()))
+            path, data = self._cache_path, memoryview(self._cache.serialize())
+            self._let_go()
+            try:
+                with replacing(path) as temporary:
+                    temporary.write_bytes(data)
+            except OSError as error:
+                raise EngineError(f"{path}: the runtime cache cannot be written ({error.strerror or error})") from error
+        self._let_go()
+
+    def _let_go(self) -> None:
         self._cache = self._context = self._engine = self._runtime = None
 
     def _make_context(self, settings: RunSettings) -> Any:  # noqa: ANN401

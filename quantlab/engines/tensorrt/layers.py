@@ -32,6 +32,7 @@ _LAYER = re.compile(
 )
 _DATATYPE = re.compile(r"Datatype: (\w+)")
 _NODE = re.compile(r"\[ONNX Layer: (.*?)\](?=$|[\x1e\x1f]|[\s,]*\[ONNX Layer: )")
+_PRECISIONS: Mapping[str, str] = {"Int8": "int8", "Half": "float16", "Float": "float32", "BF16": "bfloat16"}
 # Words of the inspector for one type, and the name used here.
 _TYPES: Mapping[str, str] = {"INT8": "Int8", "FP32": "Float", "FP16": "Half", "FLOAT": "Float", "HALF": "Half"}
 _TYPE_WORD = re.compile(r"\b(Int8|Int32|Int64|Int4|FP32|FP16|FP8|FP4|BF16|Float|Half|Bool|UInt8)\b", re.IGNORECASE)
@@ -70,6 +71,12 @@ class EngineLayer:
     def multiplies_int8(self) -> bool:
         """Whether the layer is a product that reads integers."""
         return self.is_product and "Int8" in self.inputs
+
+    @property
+    def precision(self) -> str:
+        """The type it computes in, that of the first tensor it reads, such as `int8`; empty where it reads none."""
+        word = next(iter(self.inputs), "")
+        return _PRECISIONS.get(word, word.lower())
 
     @property
     def is_reformat(self) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quantlab.engines.tensorrt.engine import TensorRT
+from quantlab.engines.tensorrt.execution import RunSettings
 from quantlab.engines.tensorrt.session import TensorRtSession
 from quantlab.errors import EngineError
 from quantlab.graph.model import Model
@@ -60,13 +61,17 @@ def is_plan(path: str | Path) -> bool:
     return Path(path).suffix in PLAN_SUFFIXES
 
 
-def open_plan_file(path: Path) -> tuple[Model, PlanEngine]:
+def open_plan_file(path: Path, run: RunSettings) -> tuple[Model, PlanEngine]:
     """Return a plan's stand-in, and what runs it.
+
+    Args:
+        path: the plan.
+        run: how it is run.
 
     Raises:
         EngineError: it is no plan, has no side-car, or cannot be run here.
         EngineMissing: TensorRT, or a package for GPU memory, is not installed.
     """
-    engine = PlanEngine(TensorRT(plan=path))
+    engine = PlanEngine(TensorRT(plan=path, run=run))
     with engine.engine.open_plan() as session:
         return stand_in_for(path, "TensorRTPlan", session.inputs, session.outputs), engine

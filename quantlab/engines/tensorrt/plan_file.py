@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -68,6 +69,12 @@ class PlanRecord:
             return str(self.gpu)
         listing = " or ".join(self.compute_capabilities)
         return f"compute capability {listing}" if listing else f"every GPU that {self.runtime} supports"
+
+    @property
+    def precisions(self) -> str:
+        """How many of its products are computed in which type, such as `12 int8, 3 float16`."""
+        products = [layer.precision for layer in self.layers if layer.is_product]
+        return ", ".join(f"{count} {word}" for word, count in Counter(products).most_common()) or "unknown"
 
     def to_json(self) -> str:
         """Return the record as JSON text that `from_json` reads back."""

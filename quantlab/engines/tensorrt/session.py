@@ -160,5 +160,7 @@ class TensorRtSession(Session):
         self._drop_graph()
         for name in list(self._buffers):
             self._release(name)
-        self._execution.close()
-        self._memory.close()
+        try:
+            self._execution.close()
+        finally:
+            self._memory.close()

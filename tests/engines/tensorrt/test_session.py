@@ -76,6 +76,10 @@ def test_tensorrt_rtx_makes_its_graphs_itself_and_keeps_its_kernels(
             session.run({"x": numbers(2)})
         assert cache.read_bytes() == content
     assert memories[0].captured == 0
+    lost = TensorRT(run=RunSettings(runtime_cache=tmp_path / "no folder" / "kernels"))
+    with pytest.raises(EngineError, match="the runtime cache cannot be written"), lost.open(chain()):
+        pass
+    assert all(memory.is_closed for memory in memories)
     cache.write_bytes(b"foreign")
     with engine.open(chain()):
         pass
