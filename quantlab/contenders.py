@@ -2,6 +2,7 @@
 
 .onnx on ONNX Runtime    as it is or, where it was made for another runtime, its simulation
 .onnx on TensorRT        built first, for the batches it will see
+float models in torch    besides, where asked for: a torch module itself, an ONNX graph as a `GraphModule`
 .plan                    TensorRT, whatever runs the others
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,12 +21,14 @@ from quantlab.engines.tensorrt.execution import RunSettings
 from quantlab.engines.tensorrt.gpu import current_gpu
 from quantlab.engines.tensorrt.plan_engine import is_plan, open_plan_file
 from quantlab.engines.tensorrt.shapes import Shape
+from quantlab.engines.torch_eager import TorchEager
 from quantlab.errors import EngineError, EngineMissing, RecipeError
 from quantlab.graph.model import Model
 from quantlab.graph.quantized import is_quantized
-from quantlab.opening import open_model
+from quantlab.opening import check_torch_settings, open_with_module
 from quantlab.progress import Progress, silent
 from quantlab.qdq.insert import TARGET_KEY
+from quantlab.torchmodels import TorchSettings
 
 RUNNERS = ("onnxruntime", *RUNTIMES, "none")
 """The runtimes that a model can be run on beside its simulation, by the names that users type."""
@@ -46,25 +49,52 @@ class Contender:
     engine: Engine | None = None
 
 
-def open_contenders(named: Sequence[object], run: RunSettings | None = None) -> list[Contender]:
-    """Open what users name; plans come with their engine.
+@dataclass(frozen=True, slots=True)
+class TorchRows:
+    """What is asked of torch.
+
+    Attributes:
+        settings: how torch models are filled with weights and exported.
+        eager: the engine that runs float models in torch too, in rows of their own; None for no such rows.
+    """
+
+    settings: TorchSettings = field(default_factory=TorchSettings)
+    eager: TorchEager | None = None
+
+
+def open_contenders(
+    named: Sequence[object], run: RunSettings | None = None, torch: TorchRows | None = None
+) -> list[Contender]:
+    """Open what users name; plans, and float models in torch, come with their engine.
 
     Args:
-        named: paths of models or plans, bytes, or models.
+        named: paths of models or plans, bytes, models, names of torch models; or contenders, which stay as they are.
         run: how plans are run.
+        torch: how torch models are opened, and whether float models run in torch too.
 
     Raises:
         ModelError: a model cannot be read.
         EngineError, EngineMissing: a plan cannot be run here.
     """
-    opened: list[tuple[Model, Engine | None]] = [
-        open_plan_file(Path(each), run or RunSettings())
-        if isinstance(each, str | Path) and is_plan(each)
-        else (open_model(each), None)
-        for each in named
-    ]
-    names = _distinct_names([model for model, _ in opened])
+    if all(isinstance(each, Contender) for each in named):
+        return [each for each in named if isinstance(each, Contender)]
+    torch = torch or TorchRows()
+    check_torch_settings(named, torch.settings)
+    opened: list[tuple[Model, Engine | None]] = []
+    for each in named:
+        if isinstance(each, str | Path) and is_plan(each):
+            opened.append(open_plan_file(Path(each), run or RunSettings()))
+            continue
+        model, module = open_with_module(each, torch.settings)
+        opened.append((model, None))
+        if torch.eager is not None and not is_quantized(model):
+            opened.append((model, replace(torch.eager, module=module)))
+    names = _distinct_names([model for model, _ in opened], [_suffix(engine) for _, engine in opened])
     return [Contender(name, model, engine) for name, (model, engine) in zip(names, opened, strict=True)]
+
+
+def _suffix(engine: Engine | None) -> str:
+    return " in torch" if isinstance(engine, TorchEager) else ""
 
 
 @contextmanager
@@ -168,12 +198,12 @@ def simulating(engine: OnnxRuntime) -> OnnxRuntime:
     return replace(engine, optimization="none")
 
 
-def _distinct_names(models: Sequence[Model]) -> list[str]:
-    """Return a name for each model: its file's; its path where two files have one name."""
-    names = [model.name for model in models]
+def _distinct_names(models: Sequence[Model], suffixes: Sequence[str]) -> list[str]:
+    """Return a name for each model: its file's; its path where two files have one name; with what tells rows apart."""
+    names = [f"{model.name}{suffix}" for model, suffix in zip(models, suffixes, strict=True)]
     labels: list[str] = []
-    for model, name in zip(models, names, strict=True):
-        label = str(model.path or name) if names.count(name) > 1 else name
+    for model, name, suffix in zip(models, names, suffixes, strict=True):
+        label = f"{model.path or model.name}{suffix}" if names.count(name) > 1 else name
         while label in labels:
             label += "'"
         labels.append(label)

@@ -33,9 +33,10 @@ from quantlab.errors import EngineError, PlanError, RecipeError, RunError
 from quantlab.evaluation.gpu_latency import GpuLatency, measure_gpu_latency
 from quantlab.graph.model import Model
 from quantlab.graph.quantized import is_quantized
-from quantlab.opening import open_model
+from quantlab.opening import check_torch_settings, open_model
 from quantlab.plan import Plan
 from quantlab.run_folder import int8_name
+from quantlab.torchmodels import TorchSettings
 
 ENGINES = ("onnxruntime", *RUNTIMES)
 """The runtimes that can be audited, by the names that users type."""
@@ -107,6 +108,7 @@ def build(
     settings: BuildSettings | None = None,
     data: object = None,
     latency_batches: Sequence[int] = (),
+    torch: TorchSettings | None = None,
 ) -> Deployment:
     """Build a TensorRT plan and look into it.
 
@@ -116,6 +118,7 @@ def build(
         settings: how to build.
         data: samples that tell the sizes of free axes, as for `--data`; None if the settings or the model do.
         latency_batches: time the plan on this machine's GPU at these batch sizes.
+        torch: how a torch model is filled with weights and exported.
 
     Raises:
         ModelError, RunError: the model cannot be opened, or the folder is no run.
@@ -123,7 +126,8 @@ def build(
         RecipeError: the settings do not fit the model or the runtime, or nothing says where the plan goes.
         EngineError: see `build_plan`.
     """
-    deployable = next(iter(deployables(source, target="tensorrt")))
+    check_torch_settings([source], torch or TorchSettings())
+    deployable = next(iter(deployables(source, target="tensorrt", torch=torch)))
     model, settings = deployable.model, settings or BuildSettings()
     if out is None and model.path is None:
         raise RecipeError("build: this model is in no file, so nothing says where its plan goes; give `out`")
@@ -155,12 +159,15 @@ def audit(source: object, *, runtime: str | None = None, settings: BuildSettings
     return tuple(_audited(each, runtime, settings or BuildSettings()) for each in found)
 
 
-def deployables(source: object, *, target: str | None = None) -> tuple[Deployable, ...]:
+def deployables(
+    source: object, *, target: str | None = None, torch: TorchSettings | None = None
+) -> tuple[Deployable, ...]:
     """Return the models that a source holds.
 
     Args:
         source: a model, or the folder of a run.
         target: of a run, only the model made for this one.
+        torch: how a torch model is filled with weights and exported.
 
     Raises:
         ModelError: the model cannot be opened.
@@ -168,7 +175,7 @@ def deployables(source: object, *, target: str | None = None) -> tuple[Deployabl
         PlanError: the run's plan cannot be read.
     """
     if not isinstance(source, str | Path) or not Path(source).is_dir():
-        model = open_model(source)
+        model = open_model(source, torch)
         return (Deployable(model, plan_of(model) if is_quantized(model) else None),)
     folder = Path(source)
     try:

@@ -12,10 +12,11 @@ from quantlab.affine import Encoding, Encodings
 from quantlab.graph.model import Model
 from quantlab.graph.prepare import prepare
 from quantlab.graph.quantized import is_quantized
-from quantlab.opening import open_model
+from quantlab.opening import check_torch_settings, open_model
 from quantlab.plan import Plan
 from quantlab.qdq import read
 from quantlab.targets import target_named
+from quantlab.torchmodels import TorchSettings
 
 AS_IT_IS = "as it is"
 """What the plan of a model that is quantized already is called."""
@@ -61,13 +62,20 @@ class Inspection:
         return "\n".join(lines)
 
 
-def inspect_model(model: object, *, targets: Sequence[str] = (), keep_float: Sequence[str] = ()) -> Inspection:
+def inspect_model(
+    model: object,
+    *,
+    targets: Sequence[str] = (),
+    keep_float: Sequence[str] = (),
+    torch: TorchSettings | None = None,
+) -> Inspection:
     """Look at a model.
 
     Args:
         model: as `open_model` takes it.
         targets: whose plans to make; a quantized model has its own plan and gets no other.
         keep_float: what `quantlab ptq --keep-float` takes.
+        torch: how a torch model is filled with weights and exported.
 
     Raises:
         ModelError: the model cannot be read or prepared.
@@ -75,7 +83,8 @@ def inspect_model(model: object, *, targets: Sequence[str] = (), keep_float: Seq
         RecipeError: a target is unknown.
     """
     wanted = {name: target_named(name) for name in targets}
-    opened = open_model(model)
+    check_torch_settings([model], torch or TorchSettings())
+    opened = open_model(model, torch)
     if is_quantized(opened):
         plan, encodings = read(opened)
         return Inspection(opened, _operators(opened), {AS_IT_IS: plan}, encodings)

@@ -12,14 +12,14 @@ from quantlab.collect import observed_tensors
 from quantlab.data.batch import Batch, Batches, Source
 from quantlab.data.guard import observe_inputs, random_warning, range_warnings, source_notes
 from quantlab.data.open import open_source
-from quantlab.data.preprocess import Preprocess
 from quantlab.data.split import split
 from quantlab.engines.engine import Engine
 from quantlab.engines.onnxruntime import OnnxRuntime
 from quantlab.errors import DataError, ModelError
 from quantlab.fingerprint import fingerprint
 from quantlab.graph.model import Model
-from quantlab.opening import open_float_model, prepare_with_shapes
+from quantlab.graph.origin import random_weights_warning
+from quantlab.opening import check_torch_settings, open_float_model, prepare_with_shapes, preprocess_for
 from quantlab.plan import Plan
 from quantlab.recipe import Recipe
 from quantlab.targets import target_named
@@ -85,7 +85,10 @@ def open_job(recipe: Recipe, inputs: Inputs | None = None) -> Job:
         EngineError: the engine refuses the model.
     """
     inputs = inputs or Inputs()
-    original = open_float_model(recipe.model if inputs.model is None else inputs.model)
+    named = recipe.model if inputs.model is None else inputs.model
+    if not isinstance(named, Model):  # which an earlier step has opened
+        check_torch_settings([named], recipe.torch_settings())
+    original = open_float_model(named, recipe.torch_settings())
     if recipe.output is not None and recipe.output not in original.outputs:
         raise ModelError(f"{original.name}: no output {recipe.output!r}; it has {', '.join(original.outputs)}")
     calibration, evaluation, note = _open_data(recipe, inputs, original)
@@ -96,7 +99,9 @@ def open_job(recipe: Recipe, inputs: Inputs | None = None) -> Job:
     targets = {name: target_named(name, weight_scales=recipe.weight_scales) for name in recipe.targets}
     plans = {name: target.place(model, keep_float=recipe.keep_float) for name, target in targets.items()}
     notes = (note, *_data_notes(calibration, evaluation), *model.notes)
-    warnings = _data_warnings(recipe, calibration)
+    warnings = _data_warnings(recipe, original, calibration)
+    untrained = random_weights_warning(original)
+    warnings += [untrained] if untrained else []
     warnings += [_why_nothing(plan, model) for plan in plans.values() if not plan.points]
     return Job(recipe, model, engine, calibration, evaluation, notes, plans, tuple(warnings))
 
@@ -113,7 +118,7 @@ def first_batch(batches: Batches) -> Batch:
 
 
 def _open_data(recipe: Recipe, inputs: Inputs, model: Model) -> tuple[Batches, Batches, str]:
-    preprocess = Preprocess.from_dict(recipe.preprocess) if recipe.preprocess else None
+    preprocess = preprocess_for(model, recipe.preprocess)
 
     def opened(named: str, given: object) -> Source:
         spec = named if given is None else given
@@ -163,8 +168,8 @@ def _data_notes(calibration: Batches, evaluation: Batches) -> list[str]:
     return list(dict.fromkeys(note for source in sources for note in source_notes(source)))
 
 
-def _data_warnings(recipe: Recipe, calibration: Batches) -> list[str]:
-    declared = Preprocess.from_dict(recipe.preprocess) if recipe.preprocess else None
+def _data_warnings(recipe: Recipe, model: Model, calibration: Batches) -> list[str]:
+    declared = preprocess_for(model, recipe.preprocess)
     preprocess = declared or getattr(calibration.source, "preprocess", None)
     is_random = random_warning(calibration.source)
     warnings = [is_random] if is_random else []

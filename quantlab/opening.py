@@ -4,30 +4,46 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from quantlab.data.batch import Feeds
+from quantlab.data.preprocess import Preprocess
 from quantlab.engines.engine import Engine
 from quantlab.engines.tensorrt.plan_engine import is_plan
-from quantlab.errors import ModelError
+from quantlab.errors import ModelError, RecipeError
 from quantlab.graph.load import load
 from quantlab.graph.model import Model
+from quantlab.graph.origin import preprocess_of
 from quantlab.graph.prepare import prepare
 from quantlab.graph.quantized import quantized_nodes
+from quantlab.torchmodels import (
+    FORMS,
+    TorchModel,
+    TorchSettings,
+    is_torch_module,
+    open_torch_model,
+    open_torch_object,
+    torch_name,
+)
 from quantlab.zoo import digits_model_path
 
 _logger = logging.getLogger(__name__)
 
 
-def open_model(model: object) -> Model:
+def open_model(model: object, settings: TorchSettings | None = None) -> Model:
     """Return a model from what a user names.
 
     Args:
-        model: `digits` for the bundled network, the path of an `.onnx` file, its bytes, or a model.
+        model: `digits` for the bundled network, the path of an `.onnx` file, its bytes, a model; the name of a torch
+            model (see `quantlab.torchmodels`), a torch module, or (module, example inputs).
+        settings: how torch models are filled with weights and exported; others do not look at it.
 
     Raises:
-        ModelError: there is no such model, or it cannot be read.
+        ModelError: there is no such model, or it cannot be read, built or exported.
+        EngineMissing: a package that builds the torch model is not installed.
     """
     if isinstance(model, Model):
         return model
@@ -40,16 +56,53 @@ def open_model(model: object) -> Model:
         )
     if isinstance(model, bytes | os.PathLike) or (isinstance(model, str) and model.endswith(".onnx")):
         return load(model)
-    raise ModelError(f"model {model!r}: unknown; give an .onnx file, or `digits` for the bundled network")
+    made = _open_torch(model, settings)
+    if made is not None:
+        return made.model
+    raise ModelError(f"model {model!r}: unknown; give an .onnx file, `digits` for the bundled network, {FORMS}")
 
 
-def open_float_model(model: object) -> Model:
-    """Return a model that is not quantized yet, and whose weights are numbers.
+def open_with_module(model: object, settings: TorchSettings | None = None) -> tuple[Model, object]:
+    """Return a model, and the torch module it was exported from, or None where it was not; see `open_model`."""
+    made = _open_torch(model, settings)
+    return (open_model(model), None) if made is None else (made.model, made.module)
+
+
+def _open_torch(model: object, settings: TorchSettings | None) -> TorchModel | None:
+    if is_torch_module(model):
+        return open_torch_object(model, settings)
+    name = torch_name(model) if isinstance(model, str) else None
+    return None if name is None else open_torch_model(name, settings)
+
+
+def check_torch_settings(models: Sequence[object], settings: TorchSettings) -> None:
+    """Refuse settings of torch models where none of the models is one.
+
+    Raises:
+        RecipeError: nothing would read a setting that was given.
+    """
+    if settings.given and not any(is_torch_module(m) or (isinstance(m, str) and torch_name(m)) for m in models):
+        given = ", ".join(settings.given)
+        raise RecipeError(f"{given}: only torch models take this, and {models[0]!r} is none; give {FORMS}")
+
+
+def preprocess_for(model: Model, settings: Mapping[str, Any]) -> Preprocess | None:
+    """Return what images become for a model: what the settings say, else what its origin tells, else None.
+
+    Raises:
+        RecipeError: a setting is unknown or out of its limits.
+        ModelError: the model's metadata are damaged.
+    """
+    return Preprocess.from_dict(settings) if settings else preprocess_of(model)
+
+
+def open_float_model(model: object, settings: TorchSettings | None = None) -> Model:
+    """Return a model that is not quantized yet, and whose weights are numbers; see `open_model`.
 
     Raises:
         ModelError: as `open_model`, or the model has quantized nodes, or a weight is NaN.
     """
-    opened = open_model(model)
+    opened = open_model(model, settings)
     nodes = quantized_nodes(opened)
     if nodes:
         others = f" and {len(nodes) - 1} more" if len(nodes) > 1 else ""

@@ -19,6 +19,7 @@ from quantlab.calibrators import CALIBRATORS, calibrator_named
 from quantlab.calibrators.calibrator import Calibrator
 from quantlab.errors import RecipeError
 from quantlab.targets import TARGETS, WeightScales
+from quantlab.torchmodels.settings import FreeAxes, TorchSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +27,12 @@ class Recipe:
     """What to do; see `quantlab ptq --help` for the same words.
 
     Attributes:
-        model: an `.onnx` file, or `digits` for the bundled network.
+        model: an `.onnx` file, `digits` for the bundled network, or the name of a torch model, such as
+            `torchvision:resnet50`; see `quantlab.torchmodels`.
+        weights: of a torch model: a file with a state dict, `random`, or None for those that its name brings.
+        input_shapes: of a torch model, batch included, as `1x3x224x224` or `NAME:1x128:int64`; empty for its own.
+        opset: the version of ONNX that a torch model is exported in, 18 to 23, or None for 18.
+        free_axes: of a torch model: `batch`, `size` (height and width, or length, too) or `none`; None for `batch`.
         data: where calibration samples come from: `digits`, a name in `datasets.toml`, an image folder, `.npz`,
             `.npy`, `FILE.py:FUNCTION`, or `random` (marked in the report).
         eval_data: where evaluation samples come from; None for the samples of `data` that do not calibrate.
@@ -51,6 +57,10 @@ class Recipe:
     """
 
     model: str = "digits"
+    weights: str | None = None
+    input_shapes: tuple[str, ...] = ()
+    opset: int | None = None
+    free_axes: FreeAxes | None = None
     data: str = "digits"
     eval_data: str | None = None
     preprocess: Mapping[str, Any] = field(default_factory=dict)
@@ -94,6 +104,17 @@ class Recipe:
         for size in self.latency_batches:
             _check_positive("latency_batches", size)
         self.calibrator_with_options()
+        self.torch_settings()
+
+    def torch_settings(self) -> TorchSettings:
+        """Return how a torch model is filled with weights and exported.
+
+        Raises:
+            RecipeError: a setting is unknown or out of its limits.
+        """
+        return TorchSettings(
+            weights=self.weights, input_shapes=self.input_shapes, opset=self.opset, free_axes=self.free_axes
+        )
 
     def calibrator_with_options(self) -> Calibrator:
         """Return the calibrator this recipe names, with its options.
@@ -187,6 +208,7 @@ _TOML_TYPES: dict[str, tuple[type, ...]] = {
     "int": (int,),
     "WeightMethod": (str,),
     "WeightScales": (str,),
+    "FreeAxes": (str,),
     "tuple[str, ...]": (list,),
     "tuple[int, ...]": (list,),
     "Mapping[str, Any]": (dict,),

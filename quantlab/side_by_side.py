@@ -9,7 +9,6 @@ from typing import Any
 from quantlab.contenders import fitted, open_contenders, ready_to_run, runner_for, simulating
 from quantlab.data.batch import Batch, Batches, InputSpec, Source
 from quantlab.data.open import first_shapes, open_source
-from quantlab.data.preprocess import Preprocess
 from quantlab.engines.onnxruntime import OnnxRuntime
 from quantlab.engines.tensorrt import RunSettings, TensorRT
 from quantlab.errors import ModelError, RecipeError
@@ -19,7 +18,7 @@ from quantlab.evaluation.differences import LayerDiff
 from quantlab.evaluation.layers import compare_layers
 from quantlab.evaluation.runtime_error import compare_runtime
 from quantlab.graph.model import Model
-from quantlab.opening import open_model
+from quantlab.opening import open_model, preprocess_for
 from quantlab.progress import Advance, Progress, silent
 
 
@@ -43,7 +42,7 @@ class Samples:
 
     def batches_for(self, model: Model) -> Batches:
         """Open the samples for a model's inputs."""
-        preprocess = Preprocess.from_dict(self.preprocess) if self.preprocess else None
+        preprocess = preprocess_for(model, self.preprocess)
         source = open_source(self.data, model.inputs, preprocess=preprocess, seed=self.seed)
         return Batches(source, self.batch_size, stop=self.limit)
 
@@ -63,7 +62,8 @@ def evaluate(
     plan runs on TensorRT, whatever runs the others.
 
     Args:
-        models: paths of ONNX files or TensorRT plans, bytes, or models.
+        models: paths of ONNX files or TensorRT plans, bytes, models, names of torch models; or what
+            `open_contenders` made of them, with rows in torch.
         samples: what to judge on; None for the bundled digits.
         settings: what to measure.
         engine: what runs the models; None for ONNX Runtime on all cores. TensorRT builds them first.
@@ -111,7 +111,7 @@ def diff(
     Both are computed step by step, so what is seen is quantization. What the runtime adds is told apart from that.
 
     Args:
-        first: the model taken as right: a path, bytes, or a model.
+        first: the model taken as right: a path, bytes, a model, or the name of a torch model.
         second: the other.
         samples: what to compare on; None for the bundled digits.
         runtime: what runs the second model too: a key of `RUNNERS`, or None for the one it was made for, where that

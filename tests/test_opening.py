@@ -27,7 +27,7 @@ def test_the_word_digits_is_the_bundled_network():
 
 @pytest.mark.parametrize("given", ["net", "", "net.pt", None, 3])
 def test_what_names_no_model_is_refused_with_what_to_give(given):
-    with pytest.raises(ModelError, match=r"unknown; give an \.onnx file, or `digits`"):
+    with pytest.raises(ModelError, match=r"unknown; give an \.onnx file, `digits` .*, torchvision:NAME"):
         open_model(given)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from quantlab.commands import options
+from quantlab.commands.settings import torch_settings
 from quantlab.commands.terminal import print_result, reporting_errors
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ Examples:
   quantlab build net.onnx --runtime tensorrt_rtx --compute-capability 8.9 --out net.plan
 """
 
-Source = Annotated[str, typer.Argument(metavar="MODEL|RUN", help="An .onnx file, or the folder of a run.")]
+Source = Annotated[str, typer.Argument(metavar="MODEL|RUN", help=f"{options.MODEL_FORMS}; or the folder of a run.")]
 Out = Annotated[Path | None, typer.Option(metavar="FILE", help="The plan; beside the model if not given.")]
 Data = Annotated[str | None, typer.Option(metavar="DATA", help="Samples that tell the sizes of free axes.")]
 LatencyBatches = Annotated[
@@ -35,6 +36,10 @@ Timeout = Annotated[float, typer.Option(metavar="SECONDS", help="Stop a build th
 
 def build(
     source: Source,
+    weights: options.TorchWeights = None,
+    input_shape: options.InputShapes = None,
+    opset: options.Opset = None,
+    free_axes: options.FreeAxes = None,
     out: Out = None,
     runtime: options.Runtime = None,
     shape: options.Shapes = None,
@@ -68,7 +73,8 @@ def build(
             timeout_s=timeout,
         )
         batches = tuple(latency_batch or ())
-        built = deployment.build(source, out, settings=settings, data=data, latency_batches=batches)
+        torch = torch_settings(weights, input_shape, opset, free_axes)
+        built = deployment.build(source, out, settings=settings, data=data, latency_batches=batches, torch=torch)
         print_result(built.to_json(), lambda: _rendered(built), as_json=json)
 
 

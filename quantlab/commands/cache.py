@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from quantlab.commands import options
-from quantlab.commands.settings import default_folder
+from quantlab.commands.settings import default_folder, torch_settings
 from quantlab.commands.terminal import print_result, reporting_errors
 from quantlab.errors import RunError
 
@@ -36,7 +36,7 @@ _CHECKPOINTS = (b"PK", b"\x80")
 app = typer.Typer(no_args_is_help=True, help="Read and write TensorRT calibration caches.", rich_markup_mode=None)
 
 Cache = Annotated[Path, typer.Argument(help="A calibration cache of TensorRT, or a .pth of pytorch-quantization.")]
-FloatModel = Annotated[str, typer.Option("--model", help="The float .onnx file that was calibrated.")]
+FloatModel = Annotated[str, typer.Option("--model", help="The float model that was calibrated, as for ptq.")]
 Target = Annotated[str, typer.Option(help="The runtime to quantize for.")]
 Out = Annotated[Path | None, typer.Option(help="Folder to write; default: runs/MODEL-cache.")]
 Source = Annotated[Path, typer.Argument(help="The folder of a run, or a quantized .onnx file.")]
@@ -49,6 +49,10 @@ Algorithm = Annotated[str, typer.Option(help="Which calibrator class will read t
 def import_(
     cache: Cache,
     model: FloatModel,
+    weights: options.TorchWeights = None,
+    input_shape: options.InputShapes = None,
+    opset: options.Opset = None,
+    free_axes: options.FreeAxes = None,
     target: Target = "tensorrt",
     keep_float: options.KeepFloat = None,
     out: Out = None,
@@ -57,9 +61,12 @@ def import_(
 ) -> None:
     """Quantize a float model with the scales of a cache: no data, no GPU, and TensorRT 11 reads the result."""
     with reporting_errors(debug=debug):
+        from quantlab.opening import check_torch_settings, open_float_model
         from quantlab.run_folder import RunFolder
 
-        imported = _imported(cache, model, target, tuple(keep_float or ()))
+        torch = torch_settings(weights, input_shape, opset, free_axes)
+        check_torch_settings([model], torch)
+        imported = _imported(cache, open_float_model(model, torch), target, tuple(keep_float or ()))
         folder = RunFolder(out or default_folder(model, "cache"))
         folder.begin()
         folder.write_plans({target: imported.migration.plan})
@@ -96,16 +103,15 @@ def export(
         print_result(report, lambda: f"{exported}\n{cache}", as_json=json)
 
 
-def _imported(cache: Path, model: str, target: str, keep_float: tuple[str, ...]) -> CacheImport | AmaxImport:
+def _imported(cache: Path, model: Model, target: str, keep_float: tuple[str, ...]) -> CacheImport | AmaxImport:
     from quantlab.interop.amax_table import read_amax
     from quantlab.interop.calibration_cache import read_cache
     from quantlab.interop.import_cache import import_cache
     from quantlab.interop.pytorch_quantization import import_amax
-    from quantlab.opening import open_float_model
 
     if cache.is_file() and cache.read_bytes()[:2].startswith(_CHECKPOINTS):
-        return import_amax(read_amax(cache), open_float_model(model), target=target, keep_float=keep_float)
-    return import_cache(read_cache(cache), open_float_model(model), target=target, keep_float=keep_float)
+        return import_amax(read_amax(cache), model, target=target, keep_float=keep_float)
+    return import_cache(read_cache(cache), model, target=target, keep_float=keep_float)
 
 
 def _quantized_model(source: Path) -> Model:

@@ -30,6 +30,10 @@ Out = Annotated[
 
 def compare(
     model: options.Model = "digits",
+    weights: options.TorchWeights = None,
+    input_shape: options.InputShapes = None,
+    opset: options.Opset = None,
+    free_axes: options.FreeAxes = None,
     data: options.Data = "digits",
     eval_data: options.EvalData = None,
     preprocess: options.Preprocess = None,
@@ -70,6 +74,10 @@ def compare(
         recipe = Recipe.of(
             {
                 "model": model,
+                "weights": weights,
+                "input_shapes": tuple(input_shape or ()),
+                "opset": opset,
+                "free_axes": free_axes,
                 "data": data,
                 "eval_data": eval_data,
                 "preprocess": preprocess_settings(preprocess),

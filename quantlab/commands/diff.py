@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from quantlab.commands import options
-from quantlab.commands.settings import preprocess_settings
+from quantlab.commands.settings import preprocess_settings, torch_settings
 from quantlab.commands.terminal import print_result, progress_bars, reporting_errors
 
 SHORT_HELP = "Compare two models tensor by tensor, worst first."
@@ -36,6 +36,10 @@ def diff(
     first: First,
     second: Second,
     data: options.JudgedData = "digits:evaluation",
+    weights: options.TorchWeights = None,
+    input_shape: options.InputShapes = None,
+    opset: options.Opset = None,
+    free_axes: options.FreeAxes = None,
     preprocess: options.Preprocess = None,
     samples: Samples = 64,
     batch_size: options.BatchSize = 8,
@@ -57,11 +61,14 @@ def diff(
     with reporting_errors(debug=debug):
         from quantlab import side_by_side
         from quantlab.engines.onnxruntime import OnnxRuntime
+        from quantlab.opening import check_torch_settings, open_model
         from quantlab.report.to_terminal import render_layers
 
+        torch = torch_settings(weights, input_shape, opset, free_axes)
+        check_torch_settings([first, second], torch)
         difference = side_by_side.diff(
-            first,
-            second,
+            open_model(first, torch),
+            open_model(second, torch),
             side_by_side.Samples(data, preprocess_settings(preprocess), samples, batch_size, seed),
             runtime=runtime,
             engine=OnnxRuntime(threads, libraries=tuple(map(str, library or ()))),

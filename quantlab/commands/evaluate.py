@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from quantlab.commands import options
-from quantlab.commands.settings import chosen_engine, latency_batches, preprocess_settings
+from quantlab.commands.settings import chosen_engine, latency_batches, preprocess_settings, torch_settings
 from quantlab.commands.terminal import print_result, progress_bars, reporting_errors
 
 SHORT_HELP = "Compare models: accuracy, agreement, latency, size."
@@ -16,6 +16,7 @@ EPILOG = """\b
 Examples:
   quantlab evaluate runs/digits-entropy/*.onnx
   quantlab evaluate net.onnx --data test.npz --latency-batch 1 --latency-batch 16
+  quantlab evaluate torchvision:resnet50 net.int8.onnx --torch --data photos/
   quantlab evaluate net.fp32.plan net.fp16.plan net.int8.plan --data test.npz
   quantlab evaluate net.fp32.onnx net.int8.onnx --engine tensorrt --data test.npz
 """
@@ -23,7 +24,9 @@ Examples:
 Models = Annotated[
     list[str],
     typer.Argument(
-        metavar="MODEL", help=".onnx files or TensorRT plans; the first is what the others are compared with."
+        metavar="MODEL",
+        help=".onnx files, TensorRT plans, or torch models such as torchvision:resnet50; the first is what the others "
+        "are compared with.",
     ),
 ]
 EngineName = Annotated[
@@ -41,6 +44,10 @@ RuntimeCache = Annotated[
         metavar="FILE", help="With tensorrt_rtx: keeps compiled kernels for later processes; made if missing."
     ),
 ]
+InTorch = Annotated[
+    bool, typer.Option("--torch", help="Run float models in torch too: the module itself, or the graph of a file.")
+]
+Device = Annotated[str, typer.Option(metavar="NAME", help="With --torch: cpu, cuda, cuda:1, or auto.")]
 
 
 def evaluate(
@@ -57,6 +64,12 @@ def evaluate(
     seed: options.Seed = 0,
     library: options.Libraries = None,
     engine: EngineName = "onnxruntime",
+    in_torch: InTorch = False,
+    device: Device = "cpu",
+    weights: options.TorchWeights = None,
+    input_shape: options.InputShapes = None,
+    opset: options.Opset = None,
+    free_axes: options.FreeAxes = None,
     runtime: options.Runtime = None,
     shape: options.Shapes = None,
     plugins: options.Plugins = None,
@@ -72,14 +85,19 @@ def evaluate(
     with --engine tensorrt all models, need an NVIDIA GPU; they are timed by its own clock too.
     """
     with reporting_errors(debug=debug):
+        from quantlab.contenders import TorchRows, open_contenders
         from quantlab.engines.tensorrt import RunSettings
+        from quantlab.engines.torch_eager import TorchEager
         from quantlab.evaluation import EvaluationSettings
         from quantlab.report.to_terminal import render_evaluation
         from quantlab.side_by_side import Samples
         from quantlab.side_by_side import evaluate as evaluate_models
 
+        run = RunSettings(cuda_graph=cuda_graph, runtime_cache=runtime_cache)
+        opening = torch_settings(weights, input_shape, opset, free_axes)
+        eager = TorchEager(device, threads) if in_torch else None
         evaluation = evaluate_models(
-            models,
+            open_contenders(models, run, TorchRows(opening, eager)),
             Samples(data, preprocess_settings(preprocess), eval_samples, batch_size, seed),
             settings=EvaluationSettings(
                 output=output,
@@ -93,7 +111,7 @@ def evaluate(
                 libraries=library,
                 tensorrt={"runtime": runtime, "shape": shape, "plugins": plugins},
             ),
-            run=RunSettings(cuda_graph=cuda_graph, runtime_cache=runtime_cache),
+            run=run,
             progress=progress_bars(quiet=quiet),
         )
         print_result(evaluation.to_json(), lambda: render_evaluation(evaluation), as_json=json)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from quantlab.commands import options
+from quantlab.commands.settings import torch_settings
 from quantlab.commands.terminal import print_result, reporting_errors
 
 SHORT_HELP = "Look at a model, and at what would be quantized in it."
@@ -14,10 +15,13 @@ EPILOG = """\b
 Examples:
   quantlab inspect net.onnx
   quantlab inspect net.onnx --plan --target tensorrt
+  quantlab inspect transformers:swin,depths=[1,1],num_heads=[2,4] --plan
   quantlab inspect runs/digits-entropy/model.onnxruntime.int8.onnx
 """
 
-ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="An .onnx file, float or quantized, or `digits`.")]
+ModelArgument = Annotated[
+    str, typer.Argument(metavar="MODEL", help=f"A model, float or quantized: {options.MODEL_FORMS}.")
+]
 Plan = Annotated[bool, typer.Option("--plan", help="Show every point, and for every tensor left float why.")]
 Targets = Annotated[
     list[str],
@@ -27,6 +31,10 @@ Targets = Annotated[
 
 def inspect(
     model: ModelArgument = "digits",
+    weights: options.TorchWeights = None,
+    input_shape: options.InputShapes = None,
+    opset: options.Opset = None,
+    free_axes: options.FreeAxes = None,
     plan: Plan = False,
     target: Targets = ["onnxruntime"],  # noqa: B006 (typer copies it)
     keep_float: options.KeepFloat = None,
@@ -37,5 +45,7 @@ def inspect(
     with reporting_errors(debug=debug):
         from quantlab.inspection import inspect_model
 
-        inspection = inspect_model(model, targets=tuple(target) if plan else (), keep_float=tuple(keep_float or ()))
+        targets, kept = tuple(target) if plan else (), tuple(keep_float or ())
+        torch = torch_settings(weights, input_shape, opset, free_axes)
+        inspection = inspect_model(model, targets=targets, keep_float=kept, torch=torch)
         print_result(inspection.to_json(), lambda: str(inspection), as_json=json)

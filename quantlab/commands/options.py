@@ -7,7 +7,37 @@ from typing import Annotated
 
 import typer
 
-Model = Annotated[str, typer.Option(metavar="MODEL", help="An .onnx file, or `digits` for the bundled network.")]
+MODEL_FORMS = (
+    "an .onnx file, `digits` for the bundled network, torchvision:NAME, timm:NAME, transformers:HUB_ID, "
+    "transformers:TYPE,key=value,..., or FILE.py:FUNCTION"
+)
+Model = Annotated[str, typer.Option(metavar="MODEL", help=f"The float model: {MODEL_FORMS}.")]
+TorchWeights = Annotated[
+    str | None,
+    typer.Option(
+        "--weights",
+        metavar="FILE",
+        help="Of a torch model: a state dict (.pth, .safetensors), or `random`; the published ones if not given.",
+    ),
+]
+InputShapes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input-shape",
+        metavar="SHAPE",
+        help="Of a torch model: 1x3x224x224, or NAME:1x128:int64, batch first; repeatable; the usual one if not given.",
+    ),
+]
+Opset = Annotated[
+    int | None, typer.Option(metavar="N", help="Of a torch model: the version of ONNX to export; 18 if not given.")
+]
+FreeAxes = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WHICH",
+        help="Of a torch model: `batch`; `size` for height and width, or length, too; or `none`; batch if not given.",
+    ),
+]
 Data = Annotated[
     str,
     typer.Option(

@@ -21,12 +21,18 @@ Examples:
   quantlab ptq --model net.onnx --data photos/ --preprocess imagenet --calibrator percentile
   quantlab ptq --model net.onnx --data calib.npz --target onnxruntime --target tensorrt
   quantlab ptq --model net.onnx --data calib.npz --dry-run
+  quantlab ptq --model torchvision:resnet50 --data photos/
+  quantlab ptq --model net.py:make --weights net.pth --input-shape 1x3x160x160 --data photos/
 """
 
 
 def ptq(
     context: typer.Context,
     model: options.Model = "digits",
+    weights: options.TorchWeights = None,
+    input_shape: options.InputShapes = None,
+    opset: options.Opset = None,
+    free_axes: options.FreeAxes = None,
     data: options.Data = "digits",
     eval_data: options.EvalData = None,
     preprocess: options.Preprocess = None,
@@ -67,6 +73,10 @@ def ptq(
         recipe = Recipe.of(
             {
                 "model": model,
+                "weights": weights,
+                "input_shapes": tuple(input_shape or ()),
+                "opset": opset,
+                "free_axes": free_axes,
                 "data": data,
                 "eval_data": eval_data,
                 "preprocess": preprocess_settings(preprocess),

@@ -26,6 +26,10 @@ Examples:
 def qat(
     context: typer.Context,
     model: training.Model = "digits",
+    weights: options.TorchWeights = None,
+    input_shape: options.InputShapes = None,
+    opset: options.Opset = None,
+    free_axes: options.FreeAxes = None,
     data: options.Data = "digits",
     eval_data: options.EvalData = None,
     train_data: training.TrainData = None,
@@ -124,6 +128,10 @@ def qat(
         recipe = Recipe.of(
             {
                 "model": model,
+                "weights": weights,
+                "input_shapes": tuple(input_shape or ()),
+                "opset": opset,
+                "free_axes": free_axes,
                 "data": data,
                 "eval_data": eval_data,
                 "preprocess": preprocess_settings(preprocess),

@@ -12,12 +12,30 @@ from quantlab.errors import RecipeError
 if TYPE_CHECKING:
     from quantlab.engines.onnxruntime import OnnxRuntime
     from quantlab.engines.tensorrt import TensorRT
+    from quantlab.torchmodels.settings import TorchSettings
+
+# A torch model's name: where it comes from, and what it is called there without its settings.
+_TORCH_MODEL = re.compile(r"(?P<origin>torchvision|timm|transformers|.*\.py):(?P<name>[^,]*)")
 
 
 def calibrator_options(*, percentile: float | None, max_error_ratio: float | None) -> dict[str, float]:
     """Return the calibrator options that were given; the calibrator refuses those it does not know."""
     given = {"percentile": percentile, "max_error_ratio": max_error_ratio}
     return {name: value for name, value in given.items() if value is not None}
+
+
+def torch_settings(
+    weights: str | None, input_shapes: Sequence[str] | None, opset: int | None, free_axes: str | None
+) -> TorchSettings:
+    """Return how a torch model is filled with weights and exported."""
+    from quantlab.torchmodels.settings import TorchSettings
+
+    return TorchSettings(
+        weights=weights,
+        input_shapes=tuple(input_shapes or ()),
+        opset=opset,
+        free_axes=free_axes,  # type: ignore[arg-type] # checked there
+    )
 
 
 def latency_batches(sizes: Sequence[int] | None, *, is_off: bool) -> tuple[int, ...]:
@@ -67,7 +85,9 @@ def _number(text: str) -> int | float | str:
 
 def default_folder(model: str, calibrator: str) -> Path:
     """Return `runs/MODEL-CALIBRATOR`: the same command finds its own folder again, and resumes there."""
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(model).stem).strip("-.") or "model"
+    found = _TORCH_MODEL.match(model)
+    name = f"{Path(found['origin']).stem}-{Path(found['name']).name}" if found else Path(model).stem
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "model"
     return Path("runs") / f"{stem}-{calibrator}"
 
 

@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
+from quantlab.commands import options
+
 Model = Annotated[
     str,
     typer.Option(
         metavar="MODEL",
-        help="A float .onnx file, one with Q/DQ pairs (of any tool), or `digits` for the bundled network.",
+        help=f"A float model, or an .onnx file with Q/DQ pairs (of any tool): {options.MODEL_FORMS}.",
     ),
 ]
 Reference = Annotated[

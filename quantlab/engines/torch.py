@@ -111,7 +111,7 @@ class _TorchSession(Session):
     def _run(self, feeds: Feeds) -> Mapping[str, Array]:
         assert self._module is not None
         with self._engine.computing():
-            outputs = self._module.run(_on_device(feeds, self._device))
+            outputs = self._module.run(on_device(feeds, self._device))
             # A copy even on the CPU: an output may be a view of a feed or of a weight.
             return {name: outputs[name].to("cpu", copy=True).numpy() for name in self.outputs}
 
@@ -157,7 +157,7 @@ class TorchCounting:
             raise EngineError("session: it is closed; open the model again")
         check_feeds(feeds, self._inputs)
         with self._engine.computing():
-            tensors = _on_device(feeds, self._device)
+            tensors = on_device(feeds, self._device)
             self._module.visit(tensors, self._taps, self._counters.add)
             if self._counters.finish_batch():
                 return
@@ -187,7 +187,8 @@ def _counters_on(device: Any) -> DeviceCounters:  # noqa: ANN401 - torch is not 
     return DeviceCounters(device)
 
 
-def _on_device(feeds: Feeds, device: Any) -> dict[str, Tensor]:  # noqa: ANN401 - torch is not imported here
+def on_device(feeds: Feeds, device: Any) -> dict[str, Tensor]:  # noqa: ANN401 - torch is not imported here
+    """Return feeds as tensors on a device."""
     import numpy as np
     import torch
 

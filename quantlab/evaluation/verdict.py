@@ -15,6 +15,8 @@ from quantlab.evaluation.evaluation import Evaluation, Row
 
 DEFAULT_BUDGET_POINTS = 1.0
 
+_FOR_COMPARISON = "torch eager"
+
 
 def verdict(evaluation: Evaluation, *, budget_points: float = DEFAULT_BUDGET_POINTS) -> str:
     """Return what to make of every model but the reference, a line each.
@@ -82,7 +84,8 @@ def _about_speed(row: Row, reference: Row, environment: Environment) -> Iterator
             yield f"Slower {where}: {gain}."
         else:
             yield f"No faster {where}, as far as the runs tell: {gain}."
-    if not is_faster_somewhere:
+    # A float model in torch stands there for comparison: nobody asks whether to deploy it.
+    if not is_faster_somewhere and row.engine.get("engine") != _FOR_COMPARISON:
         yield _not_worth_it(row, reference, environment)
 
 

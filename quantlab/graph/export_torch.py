@@ -8,10 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import io
-import logging
-import re
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -21,6 +17,7 @@ import onnx_ir as ir
 from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
 from quantlab.errors import EngineMissing, ModelError
+from quantlab.graph.export_failure import quiet, why_not_exported
 from quantlab.graph.load import checked, first_line
 from quantlab.graph.model import Model
 
@@ -32,8 +29,6 @@ BATCH = "batch"
 _Free = dict[int, str] | None
 # What torch says where the module's code fixes an axis that was to stay free.
 _FIXES_AXIS = ("conflicts between user-specified ranges", "Constraints violated")
-_OPERATOR = re.compile(r"OpOverload\(op='([\w.:]+)'")
-_LINE = re.compile(r'File "([^"]+)", line (\d+), in \w+\n\s*(.*)')
 
 
 def export_torch(
@@ -71,20 +66,18 @@ def export_torch(
     with _evaluating(module):
         results = call.run()
         axes = dict.fromkeys(names, (0,)) if dynamic_axes is None else dict(dynamic_axes)
-        if dynamic_axes is None and call.is_batch_of_one():
-            call, axes = _with_batch_of_two(call, axes)
         if unknown := set(axes) - set(names):
             raise ModelError(f"dynamic_axes: there is no input {min(unknown)!r}; the inputs are {', '.join(names)}")
+        asked = axes
+        if call.is_batch_of_one() and all(0 in axes.get(name, ()) for name in names):
+            call, axes = _with_batch_of_two(call, axes)
         settings: dict[str, Any] = {
             "input_names": names,
-            "output_names": list(output_names or _output_names(results)),
+            "output_names": list(output_names or named_outputs(results)),
             "opset_version": opset,
-            "dynamic_shapes": _dynamic_shapes(call, names, axes),
         }
-        model, is_free = _export(call, settings)
-    asked = dynamic_axes is None or any(dynamic_axes.values())
-    notes = ("the module's code fixes an axis that was to stay free, so that all are fixed as in the example",)
-    return Model(_own(model, opset), None, notes if asked and not is_free else ())
+        exported = Model(_own(_export(call, settings, axes), opset))
+    return replace(exported, notes=_fixed_notes(exported, asked))
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,23 +160,30 @@ def _with_batch_of_two(call: _Call, axes: Mapping[str, Sequence[int]]) -> tuple[
     try:
         twice.run()
     except ModelError:
-        return call, {}
+        return call, {name: [axis for axis in free if axis != 0] for name, free in axes.items()}
     return twice, dict(axes)
 
 
-def _output_names(result: object) -> list[str]:
-    """Return names for the tensors of a result, in the order in which torch flattens it."""
+def named_outputs(result: object) -> dict[str, Any]:
+    """Return the tensors of a module's result by what its export calls them, in the order in which torch flattens it.
+
+    Args:
+        result: a tensor; a dict, tuple or list of them, nested or not; None in it stands for nothing.
+    """
     if isinstance(result, Mapping):
         parts = [(str(key), value) for key, value in result.items() if value is not None]
     elif isinstance(result, (tuple, list)):
         parts = [(f"output_{index}", value) for index, value in enumerate(result) if value is not None]
     else:
         parts = [("output", result)]
-    names: list[str] = []
+    named: dict[str, Any] = {}
     for name, value in parts:
-        nested = _output_names(value) if isinstance(value, (Mapping, tuple, list)) else [""]
-        names += [f"{name}_{inner.removeprefix('output_')}" if inner else name for inner in nested]
-    return names
+        if isinstance(value, (Mapping, tuple, list)):
+            inner = named_outputs(value).items()
+            named |= {f"{name}_{key.removeprefix('output_')}": tensor for key, tensor in inner}
+        else:
+            named[name] = value
+    return named
 
 
 def _dynamic_shapes(
@@ -197,71 +197,48 @@ def _dynamic_shapes(
     return dict(zip(call.kwargs, shapes, strict=True)) if call.kwargs else tuple(shapes)
 
 
-def _export(call: _Call, settings: Mapping[str, Any]) -> tuple[ir.Model, bool]:
-    """Return the exporter's graph, and whether it has the free axes that the settings ask for."""
+def _export(call: _Call, settings: Mapping[str, Any], axes: Mapping[str, Sequence[int]]) -> ir.Model:
+    """Return the exporter's graph with the free axes asked for; with fewer where the module's code fixes some."""
     import torch
 
-    is_free = settings["dynamic_shapes"] is not None
+    shapes = _dynamic_shapes(call, settings["input_names"], axes)
     try:
-        with _quiet():
+        with quiet():
             program = torch.onnx.export(
-                call.module, call.args, kwargs=call.kwargs or None, dynamo=True, verbose=False, **settings
+                call.module,
+                call.args,
+                kwargs=call.kwargs or None,
+                dynamo=True,
+                verbose=False,
+                dynamic_shapes=shapes,
+                **settings,
             )
     except Exception as error:  # torch's exporter lets through whatever its parts raise
-        if is_free and any(sign in str(error) for sign in _FIXES_AXIS):
-            return _export(call, {**settings, "dynamic_shapes": None})
-        raise ModelError(f"{type(call.module).__name__}: {_why_not_exported(call, error)}") from error
+        if shapes is not None and any(sign in str(error) for sign in _FIXES_AXIS):
+            return _export(call, settings, _fewer(axes))
+        raise ModelError(
+            f"{type(call.module).__name__}: {why_not_exported((call.module, call.args, call.kwargs), error)}"
+        ) from error
     assert program is not None, "dynamo=True returns a program"
-    return program.model, is_free
+    return program.model
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep torch's progress, warnings and logs from the user; errors come as exceptions."""
-    disabled = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with (
-            warnings.catch_warnings(),
-            contextlib.redirect_stdout(io.StringIO()),
-            contextlib.redirect_stderr(io.StringIO()),
-        ):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(disabled)
+def _fewer(axes: Mapping[str, Sequence[int]]) -> dict[str, Sequence[int]]:
+    """Return the batch axes alone where others were to be free too, else none."""
+    batch: dict[str, Sequence[int]] = {name: [axis for axis in free if axis == 0] for name, free in axes.items()}
+    return batch if any(list(batch[name]) != list(axes[name]) for name in axes) else {}
 
 
-def _why_not_exported(call: _Call, error: BaseException) -> str:
-    """Return the operator or the line that torch stumbles over, in one line."""
-    chain: list[BaseException] = []
-    cause: BaseException | None = error
-    while cause is not None:
-        chain.append(cause)
-        cause = cause.__cause__
-    for step in reversed(chain):
-        if found := _OPERATOR.search(str(step)):
-            where = _line_of(found[1], call)
-            return f"operator {found[1]} has no ONNX form{where}; replace it, or register one with torch.onnx"
-    where = _last_line(str(chain[-1]))
-    return f"torch cannot export it{where} ({first_line(chain[-1])}); rewrite that part, or export it to ONNX yourself"
-
-
-def _line_of(operator: str, call: _Call) -> str:
-    """Return where the module calls an operator, as ` at file:line`, or nothing where that cannot be found."""
-    import torch
-
-    with contextlib.suppress(RuntimeError, ValueError, TypeError), _quiet():
-        program = torch.export.export(call.module, call.args, call.kwargs or None).run_decompositions()
-        for node in program.graph.nodes:
-            if str(node.target).startswith(operator) and (where := _last_line(node.meta.get("stack_trace") or "")):
-                return where
-    return ""
-
-
-def _last_line(trace: str) -> str:
-    lines = _LINE.findall(trace)
-    return f" at {lines[-1][0]}:{lines[-1][1]} `{lines[-1][2].strip()}`" if lines else ""
+def _fixed_notes(model: Model, asked: Mapping[str, Sequence[int]]) -> tuple[str, ...]:
+    """Return a sentence where axes that were to stay free are fixed."""
+    shapes = {spec.name: spec.shape or () for spec in model.inputs}
+    fixed = [(name, axis) for name, free in asked.items() for axis in free if isinstance(shapes[name][axis], int)]
+    if not fixed:
+        return ()
+    if len(fixed) == sum(map(len, asked.values())):
+        return ("the module's code fixes an axis that was to stay free, so that all are fixed as in the example",)
+    listed = ", ".join(f"axis {axis} of {name}" for name, axis in fixed)
+    return (f"the module's code fixes axes that were to stay free, as in the example: {listed}",)
 
 
 def _own(model: ir.Model, opset: int) -> ir.Model:

@@ -14,12 +14,11 @@ from dataclasses import dataclass, replace
 from quantlab.data.batch import Batches
 from quantlab.data.digits import DigitsSource
 from quantlab.data.open import open_source
-from quantlab.data.preprocess import Preprocess
 from quantlab.errors import ModelError, RecipeError
 from quantlab.graph.model import Model
 from quantlab.graph.quantized import is_quantized
 from quantlab.job import Inputs, Job, open_job
-from quantlab.opening import open_model
+from quantlab.opening import check_torch_settings, open_model, preprocess_for
 from quantlab.pipeline import OPENING, quantize
 from quantlab.progress import Progress
 from quantlab.qat.settings import QatSettings
@@ -103,7 +102,9 @@ def open_training(
     """
     if len(recipe.targets) > 1:
         raise RecipeError(f"qat: one target at a time; {', '.join(recipe.targets)} are {len(recipe.targets)}")
-    model = open_model(recipe.model if inputs.model is None else inputs.model)
+    named, torch_settings = recipe.model if inputs.model is None else inputs.model, recipe.torch_settings()
+    check_torch_settings([named, inputs.reference], torch_settings)
+    model = open_model(named, torch_settings)
     if is_quantized(model):
         if folder:
             folder.begin()
@@ -141,7 +142,8 @@ def _from_quantized(
     model: Model, recipe: Recipe, inputs: TrainingInputs, settings: QatSettings, progress: Progress
 ) -> Opened:
     start = start_from_model(model)
-    reference = without_pairs(start) if inputs.reference is None else open_model(inputs.reference)
+    given = inputs.reference
+    reference = without_pairs(start) if given is None else open_model(given, recipe.torch_settings())
     _check_alike(model, reference)
     with progress(OPENING, 1):
         job = open_job(recipe, Inputs(reference, inputs.data, inputs.eval_data))
@@ -170,7 +172,7 @@ def _check_alike(model: Model, reference: Model) -> None:
 def _training_batches(job: Job, inputs: TrainingInputs, settings: QatSettings) -> Batches:
     batches = job.calibration
     if inputs.train_data is not None:
-        preprocess = Preprocess.from_dict(job.recipe.preprocess) if job.recipe.preprocess else None
+        preprocess = preprocess_for(job.model, job.recipe.preprocess)
         source = open_source(inputs.train_data, job.model.inputs, preprocess=preprocess, seed=job.recipe.seed)
         batches = Batches(source)
     elif isinstance(batches.source, DigitsSource) and batches.source.part == "calibration":

@@ -16,7 +16,7 @@ LAYERS = [
     {"scheme", "data"},
     {"affine", "plan", "stats"},
     {"graph", "calibrators", "torchgraph"},
-    {"targets", "zoo"},
+    {"targets", "zoo", "torchmodels"},
     {"qdq", "engines"},
     {"collect", "calibrate", "audit", "interop", "evaluation", "precision"},
     {"doctor", "fingerprint", "layerwise", "lint", "opening"},

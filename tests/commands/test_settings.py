@@ -39,7 +39,15 @@ def test_latency_is_measured_at_batch_1_unless_told_otherwise():
 
 @pytest.mark.parametrize(
     ("model", "folder"),
-    [("digits", "digits-mse"), ("a/b/net.v2.onnx", "net.v2-mse"), ("my net!.onnx", "my-net-mse"), ("...", "model-mse")],
+    [
+        ("digits", "digits-mse"),
+        ("a/b/net.v2.onnx", "net.v2-mse"),
+        ("my net!.onnx", "my-net-mse"),
+        ("...", "model-mse"),
+        ("torchvision:resnet50", "torchvision-resnet50-mse"),
+        ("transformers:a/b,depths=[1,2.5]", "transformers-b-mse"),
+        ("nets/mine.py:make", "mine-make-mse"),
+    ],
 )
 def test_the_default_folder_is_named_after_model_and_calibrator(model, folder):
     assert default_folder(model, "mse") == Path("runs") / folder

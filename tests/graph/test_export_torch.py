@@ -165,3 +165,30 @@ def test_names_that_do_not_fit_are_refused(small):
         export_torch(small, torch.randn(2, 3, 8, 8), input_names=["a", "b"])
     with pytest.raises(ModelError, match="there is no input 'other'"):
         export_torch(small, torch.randn(2, 3, 8, 8), dynamic_axes={"other": [0]})
+
+
+def test_where_the_module_fixes_one_axis_the_batch_stays_free():
+    def placed(x):
+        return x + torch.ones(3, 8, 8)
+
+    model = export_torch(Calling(placed), torch.randn(1, 3, 8, 8), dynamic_axes={"x": (0, 2, 3)})
+    assert model.inputs[0].shape == ("batch", 3, 8, 8)
+    assert model.notes == (
+        "the module's code fixes axes that were to stay free, as in the example: axis 2 of x, axis 3 of x",
+    )
+
+
+def test_a_batch_of_one_is_no_constant_where_other_axes_are_free_too():
+    def tokens(x):
+        return x.flatten(2).transpose(1, 2) * torch.ones(x.shape[0], 1, 1)
+
+    model = export_torch(Calling(tokens), torch.randn(1, 3, 8, 8), dynamic_axes={"x": (0, 2, 3)})
+    assert outputs_of(model, {"x": np.ones((5, 3, 4, 6), np.float32)})["output"].shape == (5, 24, 3)
+
+
+@pytest.mark.filterwarnings("default")
+def test_all_is_logged_where_the_user_asks_for_it(small, caplog, capfd):
+    with caplog.at_level(logging.DEBUG):
+        export_torch(small, torch.randn(2, 3, 8, 8))
+    assert caplog.records
+    assert logging.root.manager.disable == 0
