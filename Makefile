@@ -6,7 +6,7 @@ CORE := $(VENV)/.installed-core
 DEV := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow lint format bench clean
+.PHONY: help demo test slow lint format bench screenshot clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -47,6 +47,9 @@ format: $(DEV)  ## format the sources
 bench: $(DEV)  ## measure speed and calibration cost side by side
 	$(PIP) transformers scikit-image
 	$(BIN)/python -m benchmarks
+
+screenshot: $(DEV)  ## render the pictures of the report that README shows (needs chromium)
+	$(BIN)/python docs/render_report_pictures.py
 
 clean:  ## remove what was built
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build dist *.egg-info

@@ -74,7 +74,7 @@ class Recipe:
     targets: tuple[str, ...] = ("onnxruntime",)
     keep_float: tuple[str, ...] = ()
     latency_batches: tuple[int, ...] = (1,)
-    layer_samples: int = 16
+    layer_samples: int = 8
     output: str | None = None
     top_k: int = 1
     threads: int | None = None

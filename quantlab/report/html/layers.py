@@ -77,7 +77,7 @@ def _layer(name: str, line: Mapping[str, Any], target: Mapping[str, Any], drawn:
         line["op_type"],
         _precision(line, audited),
         _as(line, audited),
-        tensor["scheme"] if tensor else _NONE,
+        element("td", tensor["scheme"] if tensor else _NONE, class_="whole"),
         _reach(tensor),
         _number(tensor and tensor["clipped_share"], "{:.3f}", 100),
         number("no noise") if line["is_identical"] else _number(line["sqnr_db"], "{:.1f}"),

@@ -136,7 +136,7 @@ function noisePlot(place, layers) {
     scales: { x: { time: false, range: () => [-0.5, Math.max(1, layers.length - 0.5)] } },
     axes: [
       axis({ label: "layer, in order", labelSize: 18, size: 36, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500] }),
-      axis({ size: 52, values: (u, ticks) => ticks.map((t) => `${t} dB`) }),
+      axis({ size: 66, values: (u, ticks) => ticks.map((t) => `${t} dB`) }),
     ],
     series: [
       { label: "layer", value: (u, value, s, at) => (at === null || !layers[at] ? "–" : layers[at].node) },
