@@ -20,6 +20,7 @@ from quantlab.report.html.provenance import provenance
 from quantlab.report.html.resources import resources
 from quantlab.report.html.shell import page_of
 from quantlab.report.html.tensors import tensors
+from quantlab.report.html.training import training
 from quantlab.report.report import Report
 
 Section = Callable[[Mapping[str, Any]], Element | None]
@@ -29,6 +30,7 @@ Section = Callable[[Mapping[str, Any]], Element | None]
 _SECTIONS: tuple[Section, ...] = (
     answers,
     costs,
+    training,
     layers,
     explorer,
     tensors,
