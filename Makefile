@@ -6,7 +6,7 @@ CORE := $(VENV)/.installed-core
 DEV := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow lint format bench screenshot clean
+.PHONY: help demo test slow lint format notebooks bench screenshot clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -43,6 +43,9 @@ lint: $(DEV)  ## lint, formatting and types
 format: $(DEV)  ## format the sources
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+notebooks: $(DEV)  ## run every notebook in a Jupyter kernel
+	$(BIN)/python notebooks/execute.py
 
 bench: $(DEV)  ## measure speed and calibration cost side by side
 	$(PIP) transformers scikit-image

@@ -102,6 +102,12 @@ def sample_numbers(part: Part) -> npt.NDArray[np.int64]:
     return _archive().samples[part]
 
 
+def digit_counts(part: Part) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """Return a part as it was written down: uint8 [samples, 8, 8], 0..16, and labels, int64 [samples]."""
+    archive, samples = _archive(), sample_numbers(part)
+    return archive.counts[samples], archive.labels[samples]
+
+
 def images_from_counts(counts: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """Return normalised images, float32 [samples, 1, 32, 32] in [-1, 1].
 

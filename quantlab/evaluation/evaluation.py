@@ -162,11 +162,12 @@ class Evaluation:
     def _repr_html_(self) -> str:
         counted = f"{self.samples} samples, {self.labelled} labelled"
         timings = [(row.name, line) for row in self.rows for line in _latency_lines(row)]
+        is_timed = any(row.latencies for row in self.rows)
         machine = [sentence(line) for line in str(self.environment).splitlines()]
         return fragment(
             f"{self.data}: {counted}, output {self.output!r}",
             small_table(_HEADINGS, [_cells(row) for row in self.rows], numbers=range(1, len(_HEADINGS))),
-            small_table(("model", "latency"), timings) if timings else None,
+            small_table(("model", "latency"), timings) if is_timed else None,
             *map(sentence, self.notes),
             folded("Machine and software", *machine),
         )

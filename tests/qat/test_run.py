@@ -23,7 +23,8 @@ from quantlab.qat import EpochRecord, Hooks, QatRun, QatSettings, finish, prepar
 from quantlab.qat.parity import parity_of
 from quantlab.recipe import Recipe
 from quantlab.zoo import digits_model_path
-from tests.qat.networks import augmented, digits, integers_of, solved_network, with_channels_apart
+from quantlab.zoo.stress import with_channels_apart
+from tests.qat.networks import augmented, digits, integers_of, solved_network
 
 FAST: dict[str, Any] = {"threads": 1, "samples": 128, "latency_batches": ()}
 
