@@ -40,7 +40,7 @@ def test_an_audit_shows_every_node_and_fails_below_the_share_required(quantlab: 
     assert quantlab("audit", "run", "--require", "0.5").code == 0
     failed = quantlab("audit", "run", "--require", "0.999", "--json")
     assert failed.code == 1
-    assert "less than the 99.90% required; the largest that does not is conv1" in failed.err
+    assert "less than the 99.9% required; the largest that does not is conv1" in failed.err
     (audit,) = json.loads(failed.out)["audits"]
     assert 0.5 < audit["multiply_add_share"] < 0.999
 

@@ -210,7 +210,9 @@ def test_host_and_device_batches_take_turns_on_one_plan(copying: FakeTensorRT) -
     with TensorRT(memory="cuda").open(model) as session:
         for step in range(4):
             x = torch.full((8, size), float(step), device="cuda")
-            with torch.cuda.stream(torch.cuda.Stream()):  # another stream each time, and no wait in between
+            another = torch.cuda.Stream()  # each time, and nothing waits for the one before
+            another.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(another):
                 on_device = session.run_on_device({"x": x})["y"]
             host = np.full((2, size), -1.0 - step, np.float32)
             np.testing.assert_array_equal(session.run({"x": host})["y"], host)
