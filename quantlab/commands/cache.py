@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from quantlab.commands import options
+from quantlab.commands import completion, options
 from quantlab.commands.settings import default_folder, torch_settings
 from quantlab.commands.terminal import print_result, reporting_errors
 from quantlab.errors import RunError
@@ -37,7 +37,9 @@ app = typer.Typer(no_args_is_help=True, help="Read and write TensorRT calibratio
 
 Cache = Annotated[Path, typer.Argument(help="A calibration cache of TensorRT, or a .pth of pytorch-quantization.")]
 FloatModel = Annotated[str, typer.Option("--model", help="The float model that was calibrated, as for ptq.")]
-Target = Annotated[str, typer.Option(help="The runtime to quantize for.")]
+Target = Annotated[
+    str, typer.Option(metavar="NAME", autocompletion=completion.targets, help="The runtime to quantize for.")
+]
 Out = Annotated[Path | None, typer.Option(help="Folder to write; default: runs/MODEL-cache.")]
 Source = Annotated[Path, typer.Argument(help="The folder of a run, or a quantized .onnx file.")]
 Written = Annotated[Path, typer.Argument(help="The cache to write.")]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from quantlab.commands import options
+from quantlab.commands import completion, options
 from quantlab.commands.settings import default_folder, latency_batches, preprocess_settings
 from quantlab.commands.terminal import print_result, progress_bars, reporting_errors
 
@@ -21,7 +21,12 @@ Examples:
 
 Calibrators = Annotated[
     list[str] | None,
-    typer.Option("--calibrators", metavar="NAME", help="A calibrator to compare; repeatable; all if not given."),
+    typer.Option(
+        "--calibrators",
+        metavar="NAME",
+        autocompletion=completion.calibrators,
+        help="A calibrator to compare; repeatable; all if not given.",
+    ),
 ]
 Out = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Folder of the statistics; runs/MODEL-compare if not given.")

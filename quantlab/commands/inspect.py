@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from quantlab.commands import options
+from quantlab.commands import completion, options
 from quantlab.commands.settings import torch_settings
 from quantlab.commands.terminal import print_result, reporting_errors
 
@@ -25,7 +25,12 @@ ModelArgument = Annotated[
 Plan = Annotated[bool, typer.Option("--plan", help="Show every point, and for every tensor left float why.")]
 Targets = Annotated[
     list[str],
-    typer.Option("--target", metavar="NAME", help="With --plan: whose plan, onnxruntime or tensorrt; repeatable."),
+    typer.Option(
+        "--target",
+        metavar="NAME",
+        autocompletion=completion.targets,
+        help="With --plan: whose plan, onnxruntime or tensorrt; repeatable.",
+    ),
 ]
 
 

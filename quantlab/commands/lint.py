@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from quantlab.commands import options
+from quantlab.commands import completion, options
 from quantlab.commands.terminal import print_result, reporting_errors
 
 SHORT_HELP = "Find what a runtime would refuse, misread or run in float."
@@ -19,7 +19,14 @@ Examples:
 """
 
 ModelArgument = Annotated[str, typer.Argument(help="A Q/DQ .onnx file, of quantlab or of another tool.")]
-Target = Annotated[str, typer.Option(help="The runtime that is to take it: tensorrt or onnxruntime.")]
+Target = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        autocompletion=completion.targets,
+        help="The runtime that is to take it: tensorrt or onnxruntime.",
+    ),
+]
 
 Fix = Annotated[
     Path | None,

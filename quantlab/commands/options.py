@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from quantlab.commands import completion
+
 MODEL_FORMS = (
     "an .onnx file, `digits` for the bundled network, torchvision:NAME, timm:NAME, transformers:HUB_ID, "
     "transformers:TYPE,key=value,..., or FILE.py:FUNCTION"
@@ -69,7 +71,11 @@ BatchSize = Annotated[
 ]
 Calibrator = Annotated[
     str,
-    typer.Option(metavar="NAME", help="How activation ranges are chosen: minmax, percentile, mse or entropy."),
+    typer.Option(
+        metavar="NAME",
+        autocompletion=completion.calibrators,
+        help="How activation ranges are chosen: minmax, percentile, mse or entropy.",
+    ),
 ]
 Percentile = Annotated[
     float | None,
@@ -82,17 +88,28 @@ MaxErrorRatio = Annotated[
         help="With entropy: the squared error to allow over that of minmax; 2 if not given, inf for no limit.",
     ),
 ]
-WeightRanges = Annotated[str, typer.Option(metavar="METHOD", help="How weight ranges are chosen: absmax or mse.")]
+WeightRanges = Annotated[
+    str,
+    typer.Option(
+        metavar="METHOD", autocompletion=completion.weight_ranges, help="How weight ranges are chosen: absmax or mse."
+    ),
+]
 WeightScales = Annotated[
     str,
     typer.Option(
         metavar="HOW",
+        autocompletion=completion.weight_scales,
         help="For tensorrt: per-channel, or per-tensor, which loses accuracy and fuses more into a layer.",
     ),
 ]
 Targets = Annotated[
     list[str],
-    typer.Option("--target", metavar="NAME", help="A runtime to export for: onnxruntime or tensorrt; repeatable."),
+    typer.Option(
+        "--target",
+        metavar="NAME",
+        autocompletion=completion.targets,
+        help="A runtime to export for: onnxruntime or tensorrt; repeatable.",
+    ),
 ]
 KeepFloat = Annotated[
     list[str] | None,
