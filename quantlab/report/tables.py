@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from quantlab.evaluation.differences import LayerDiff, LayerDifference
+from quantlab.report.narrow import NarrowTable
 
 SIMULATED = "* simulated: computed in float, step by step, in place of a runtime that is not here; hence not timed"
 
@@ -117,7 +118,7 @@ def ranges_table(target: str, rows: Sequence[Mapping[str, Any]]) -> Table:
 
 def plain_table(columns: Sequence[str], *, texts: int = 1, title: str | None = None) -> Table:
     """Return an empty table without lines; the first `texts` columns are folded where the width does not do."""
-    table = Table(
+    table = NarrowTable(
         title=title, title_justify="left", box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0)
     )
     for index, column in enumerate(columns):
