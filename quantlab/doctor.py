@@ -90,6 +90,7 @@ _EXTRAS = (
     _Extra("tensorrt-rtx", "tensorrt_rtx", "TensorRT builds without a GPU", "pip install 'quantlab[tensorrt-rtx]'"),
     _Extra("tensorrt", "tensorrt", "TensorRT engines on this machine's GPU", "pip install 'quantlab[tensorrt]'"),
     _Extra("transformers", "transformers", "models from the Hugging Face hub", "pip install transformers"),
+    _Extra("flask", "flask", "`quantlab serve`", "pip install 'quantlab[serve]'"),
     _Extra("matplotlib", "matplotlib", "the notebooks", "pip install 'quantlab[notebook]'"),
 )
 # What to look for where the installation does not tell what it requires.

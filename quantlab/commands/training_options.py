@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from quantlab.commands import options
+from quantlab.commands import completion, options
 
 Model = Annotated[
     str,
@@ -30,12 +30,20 @@ TrainData = Annotated[
 Epochs = Annotated[int, typer.Option(min=1, metavar="N", help="Passes over the training samples.")]
 Loss = Annotated[
     str,
-    typer.Option(metavar="NAME", help="distill: be like the float model, needs no labels; task: be right; or both."),
+    typer.Option(
+        metavar="NAME",
+        autocompletion=completion.losses,
+        help="distill: be like the float model, needs no labels; task: be right; or both.",
+    ),
 ]
 LearnScales = Annotated[bool, typer.Option("--learn-scales", help="Train the scales of Q/DQ pairs too.")]
 Distance = Annotated[
     str,
-    typer.Option(metavar="NAME", help="How distill compares outputs: kl, mse, or auto: kl where there are classes."),
+    typer.Option(
+        metavar="NAME",
+        autocompletion=completion.distances,
+        help="How distill compares outputs: kl, mse, or auto: kl where there are classes.",
+    ),
 ]
 Temperature = Annotated[float, typer.Option(metavar="T", help="With kl: divides the logits.")]
 Features = Annotated[
@@ -56,7 +64,7 @@ Augment = Annotated[
         metavar="FILE.py:FUNCTION", help="Returns a function (feeds by name, generator) -> feeds, for every batch."
     ),
 ]
-Optimizer = Annotated[str, typer.Option(metavar="NAME", help="adamw or sgd.")]
+Optimizer = Annotated[str, typer.Option(metavar="NAME", autocompletion=completion.optimizers, help="adamw or sgd.")]
 LearningRate = Annotated[
     float, typer.Option(metavar="RATE", help="Of weights, relative to the root mean square of each tensor.")
 ]
@@ -89,7 +97,12 @@ CacheMb = Annotated[
 Device = Annotated[str, typer.Option(metavar="NAME", help="cpu, cuda, cuda:1, or auto: CUDA where there is one.")]
 AllowTf32 = Annotated[bool, typer.Option("--allow-tf32", help="Let CUDA round products to TF32: faster, less exact.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last epoch that an interrupted run left.")]
-Target = Annotated[str, typer.Option(metavar="NAME", help="The runtime to export for: onnxruntime or tensorrt.")]
+Target = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME", autocompletion=completion.targets, help="The runtime to export for: onnxruntime or tensorrt."
+    ),
+]
 Seed = Annotated[
     int, typer.Option(metavar="N", help="Of the order of the samples, the pick among images and the bootstrap.")
 ]

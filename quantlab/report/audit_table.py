@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from quantlab.audit import Audit, AuditRow, Conversion
+from quantlab.report.narrow import NarrowTable
 from quantlab.report.prose import Prose
 
 _FUSED = 2
@@ -27,7 +28,7 @@ def render_audit(audit: Audit) -> RenderableType:
 
 def audit_table(audit: Audit) -> Table:
     """Return one line per node, in graph order."""
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table = NarrowTable(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in ("node", "operator", "planned", "runs in", "as", "with"):
         table.add_column(column, overflow="fold")
     table.add_column("of the work", justify="right")

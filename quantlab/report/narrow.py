@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Column, Table
-from rich.text import Text
 
 from quantlab.report.prose import Prose
 
@@ -36,7 +35,7 @@ class NarrowTable(Table):
         gaps = self.padding[1] * (len(self.columns) - 1)
         return gaps + sum(map(_least_width, self.columns))
 
-    def _blocks(self) -> Iterator[Text | Prose]:
+    def _blocks(self) -> Iterator[Prose]:
         """Yield each row as its name and a line per cell that says something."""
         names, *others = self.columns
         for index, name in enumerate(names.cells):
@@ -46,7 +45,6 @@ class NarrowTable(Table):
                 value = str(list(column.cells)[index])
                 if value not in _NOTHING:
                     yield Prose(f"  {_head(column)}: {value}")
-        yield Text()
 
 
 def _least_width(column: Column) -> int:

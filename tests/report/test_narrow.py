@@ -28,10 +28,8 @@ def test_every_name_and_number_is_whole_at_any_width(width):
 
 def test_a_wide_terminal_shows_columns_and_a_narrow_one_blocks():
     assert "onnxruntime     0.621" in shown(60)
-    assert (
-        "onnxruntime\n  median ms: 0.621\n  95 % interval: 1.39..1.58\n  peak MB: 4.3\n  median ms: 7.000\n"
-        in shown(24)
-    )
+    block = ["onnxruntime", "  median ms: 0.621", "  95 % interval: 1.39..1.58", "  peak MB: 4.3", "  median ms: 7.000"]
+    assert "\n".join(block) in shown(32)
 
 
 def test_an_empty_table_is_shown_at_any_width():
