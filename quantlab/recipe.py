@@ -54,6 +54,7 @@ class Recipe:
         seed: of the stratified pick from image folders and of the bootstrap.
         memory_cap_mb: the most megabytes of tapped activations held at once.
         libraries: shared libraries with custom operators, for ONNX Runtime.
+        qat: how the network is trained afterwards, see `quantlab.qat.recipe_table`; empty where it is not.
     """
 
     model: str = "digits"
@@ -81,6 +82,7 @@ class Recipe:
     seed: int = 0
     memory_cap_mb: int = 512
     libraries: tuple[str, ...] = ()
+    qat: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_name("calibrator", self.calibrator, CALIBRATORS)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import typer
 
 from quantlab.commands import options
 from quantlab.commands import training_options as training
 from quantlab.commands.settings import calibrator_options, default_folder, latency_batches, preprocess_settings
-from quantlab.commands.terminal import print_result, reporting_errors
-from quantlab.commands.training_progress import TrainingProgress
+from quantlab.commands.terminal import reporting_errors
+from quantlab.commands.training_run import train_and_show
 
 SHORT_HELP = "Train a quantized network so that it loses less."
 EPILOG = """\b
@@ -92,13 +90,10 @@ def qat(
         from quantlab.engines.torch_device import import_torch
 
         import_torch()  # before all else: without it nothing below can be imported
-        from quantlab.qat.hooks import Hooks
         from quantlab.qat.opening import TrainingInputs
-        from quantlab.qat.run import Place, train_recipe
+        from quantlab.qat.run import Place
         from quantlab.qat.settings import QatSettings
         from quantlab.recipe import Recipe
-        from quantlab.report.to_terminal import render
-        from quantlab.run_folder import CHECKPOINT
 
         settings = QatSettings(
             epochs=epochs,
@@ -150,33 +145,8 @@ def qat(
                 "seed": seed,
                 "memory_cap_mb": memory_cap_mb,
                 "libraries": tuple(map(str, library or ())),
+                "qat": {name: spec for name, spec in {"augment": augment, "task_loss": task_loss}.items() if spec},
             }
         )
-        shown = TrainingProgress(quiet=quiet or json)
-        hooks = Hooks(
-            augment=_function(augment),
-            task_loss=_function(task_loss),
-            on_epoch=shown.on_epoch,
-            on_step=shown.on_step,
-            progress=shown,
-        )
-        if resume and not (folder / CHECKPOINT).exists() and not (quiet or json):
-            typer.echo(f"--resume: {folder} holds no interrupted training; beginning anew", err=True)
         inputs = TrainingInputs(train_data=train_data, reference=reference)
-        result = train_recipe(recipe, settings, inputs, hooks=hooks, place=Place(folder, resume, context.obj))
-        print_result(result.report.content, lambda: render(result.report, folder=folder), as_json=json)
-
-
-def _function(spec: str | None) -> Any:  # noqa: ANN401 (a user's function, of one signature or another)
-    """Return what a FILE.py:FUNCTION returns: a function."""
-    if spec is None:
-        return None
-    from quantlab.data.python_file import is_python_function, load_function
-    from quantlab.errors import DataError
-
-    if not is_python_function(spec):
-        raise DataError(f"{spec!r}: give FILE.py:FUNCTION, where FUNCTION returns what is to be called")
-    made = load_function(spec)()
-    if not callable(made):
-        raise DataError(f"{spec}: it returned a {type(made).__name__}, not a function to call")
-    return made
+        train_and_show(recipe, settings, inputs, place=Place(folder, resume, context.obj), quiet=quiet, json=json)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from quantlab.commands import options
 from quantlab.commands.settings import default_folder
 from quantlab.commands.terminal import print_result, progress_bars, reporting_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from quantlab.recipe import Recipe
 
 SHORT_HELP = "Do what a recipe.toml says."
 EPILOG = """\b
@@ -28,15 +33,30 @@ def run(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Do what a recipe says; paths in it are taken from the working folder."""
+    """Do what a recipe says, training included; paths in it are taken from the working folder."""
     with reporting_errors(debug=debug):
         from quantlab.recipe import Recipe
 
         loaded = Recipe.load(recipe)
-    folder = out or default_folder(loaded.model, loaded.calibrator)
+    folder = out or default_folder(loaded.model, "qat" if loaded.qat else loaded.calibrator)
     with reporting_errors(debug=debug, folder=folder):
+        if loaded.qat:
+            _train(loaded, folder, context.obj, quiet=quiet, json=json)
+            return
         from quantlab.pipeline import run_recipe
         from quantlab.report.to_terminal import render
 
         result = run_recipe(loaded, out=folder, progress=progress_bars(quiet=quiet), command=context.obj)
         print_result(result.report.content, lambda: render(result.report, folder=folder), as_json=json)
+
+
+def _train(recipe: Recipe, folder: Path, command: Sequence[str] | None, *, quiet: bool, json: bool) -> None:
+    from quantlab.engines.torch_device import import_torch
+
+    import_torch()  # before all else: without it nothing below can be imported
+    from quantlab.commands.training_run import train_and_show
+    from quantlab.qat.recipe_table import settings_of
+    from quantlab.qat.run import Place
+
+    settings, inputs = settings_of(recipe.qat)
+    train_and_show(recipe, settings, inputs, place=Place(folder, command=command), quiet=quiet, json=json)

@@ -28,6 +28,7 @@ from quantlab.qat.losses import Objective, check_features
 from quantlab.qat.module import QuantizedModule, finish
 from quantlab.qat.opening import Opened, TrainingInputs, open_training
 from quantlab.qat.parity import Parity, parity_of
+from quantlab.qat.recipe_table import table_of
 from quantlab.qat.report import Trained, build_qat_report
 from quantlab.qat.samples import Cut, TrainingSamples
 from quantlab.qat.settings import QatSettings
@@ -137,6 +138,8 @@ def train_recipe(
     history = fit(training, _fingerprint(opened, settings), checkpoint, resume=place.resume)
     qdq_model, int8_model = training.module.qdq_model(), finish(training.module)
     if folder:
+        whole = dataclasses.replace(recipe, qat=table_of(settings, inputs, recipe.qat))
+        folder.write_recipe(whole)
         _write(folder, opened, settings, qdq_model, int8_model)
     models = {f"{opened.target} {opened.stage}": opened.before.model, f"{opened.target} qat": int8_model}
     evaluation = evaluate_for(opened.job, models, progress=hooks.progress)
@@ -209,7 +212,6 @@ def _quantized(opened: Opened, qdq_model: Model, int8_model: Model) -> Quantized
 
 
 def _write(folder: RunFolder, opened: Opened, settings: QatSettings, qdq_model: Model, int8_model: Model) -> None:
-    folder.write_recipe(opened.job.recipe)
     folder.write_text("qat.toml", settings.to_toml())
     folder.write_plans({opened.target: opened.start.plan})
     before = {f"{opened.target}.{opened.stage}": opened.before.model}

@@ -1,0 +1,56 @@
+"""A training as commands run it: progress on stderr, a user's own functions by name, the report on stdout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from quantlab.commands.terminal import print_result
+from quantlab.commands.training_progress import TrainingProgress
+
+if TYPE_CHECKING:
+    from quantlab.qat.opening import TrainingInputs
+    from quantlab.qat.run import Place
+    from quantlab.qat.settings import QatSettings
+    from quantlab.recipe import Recipe
+
+
+def train_and_show(
+    recipe: Recipe, settings: QatSettings, inputs: TrainingInputs, *, place: Place, quiet: bool, json: bool
+) -> None:
+    """Train what a recipe says, and print the report; `recipe.qat` names a user's own functions."""
+    from quantlab.qat.hooks import Hooks
+    from quantlab.qat.run import train_recipe
+    from quantlab.report.to_terminal import render
+    from quantlab.run_folder import CHECKPOINT
+
+    folder = Path(str(place.out))
+    shown = TrainingProgress(quiet=quiet or json)
+    hooks = Hooks(
+        augment=_function(recipe.qat.get("augment")),
+        task_loss=_function(recipe.qat.get("task_loss")),
+        on_epoch=shown.on_epoch,
+        on_step=shown.on_step,
+        progress=shown,
+    )
+    if place.resume and not (folder / CHECKPOINT).exists() and not (quiet or json):
+        typer.echo(f"--resume: {folder} holds no interrupted training; beginning anew", err=True)
+    result = train_recipe(recipe, settings, inputs, hooks=hooks, place=place)
+    print_result(result.report.content, lambda: render(result.report, folder=folder), as_json=json)
+
+
+def _function(spec: str | None) -> Any:  # noqa: ANN401 (a user's function, of one signature or another)
+    """Return what a FILE.py:FUNCTION returns: a function."""
+    if spec is None:
+        return None
+    from quantlab.data.python_file import is_python_function, load_function
+    from quantlab.errors import DataError
+
+    if not is_python_function(spec):
+        raise DataError(f"{spec!r}: give FILE.py:FUNCTION, where FUNCTION returns what is to be called")
+    made = load_function(spec)()
+    if not callable(made):
+        raise DataError(f"{spec}: it returned a {type(made).__name__}, not a function to call")
+    return made
