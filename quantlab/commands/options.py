@@ -123,6 +123,10 @@ LatencyBatches = Annotated[
     typer.Option("--latency-batch", min=1, metavar="N", help="Time batches of N; repeatable; 1 if not given."),
 ]
 NoLatency = Annotated[bool, typer.Option("--no-latency", help="Measure neither latency nor memory.")]
+LayerSamples = Annotated[
+    int,
+    typer.Option(min=0, metavar="N", help="Samples to measure noise on, layer by layer, for the report; 0 for none."),
+]
 Output = Annotated[
     str | None, typer.Option(metavar="NAME", help="The output that holds the answer; the first if not given.")
 ]

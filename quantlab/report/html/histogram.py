@@ -34,7 +34,7 @@ def explorer(content: Mapping[str, Any]) -> Element | None:
             element("div", _slider("low", "Lower bound"), id="explorer-low-row"),
             class_="sliders",
         ),
-        element("dl", id="explorer-said", class_="told", aria_live="polite"),
+        element("dl", id="explorer-said", class_="told"),
         _ranges(),
         element("h3", "What every bound would cost"),
         _place("Rounding and clipping error for every bound; the sliders tell single ones"),

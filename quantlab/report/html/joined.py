@@ -34,7 +34,7 @@ def _models(joined: Joined) -> Element:
     intervals = [r.difference.interval for r in joined.rows if r.difference is not None and r.difference.interval]
     axis = Axis.around(intervals, mark=0.0)
     lines = [_line(joined_row, axis) for joined_row in joined.rows]
-    return table([*HEADS, "Drawn"], lines, caption="Every model of every run", class_="searchable")
+    return table([*HEADS[:2], "Drawn", *HEADS[2:]], lines, caption="Every model of every run", class_="searchable")
 
 
 def _line(joined_row: JoinedRow, axis: Axis) -> Element:
@@ -44,7 +44,7 @@ def _line(joined_row: JoinedRow, axis: Axis) -> Element:
     if difference is not None and difference.interval is not None and difference.points is not None:
         said = f"{difference.points:+.2f} points against {difference.counterpart} of the first run"
         drawn = interval_plot(axis, difference.points, difference.interval, label=said)
-    return row(run.text, model.text, *(number(cell.text, cell.value) for cell in numbers), drawn)
+    return row(run.text, model.text, drawn, *(number(cell.text, cell.value) for cell in numbers))
 
 
 def _settings(joined: Joined) -> list[Element]:
