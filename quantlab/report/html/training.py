@@ -54,7 +54,7 @@ def _gain(model: Mapping[str, Any]) -> Iterator[Element]:
         points = [_NONE, _NONE]
         if drop is not None:
             low, high = drop["interval"]
-            points = [f"{-drop['points']:+.2f}", f"{-high:+.2f} to {-low:+.2f}"]
+            points = [f"{0.0 - drop['points']:+.2f}", f"{-high:+.2f} to {-low:+.2f}"]
         interval = " to ".join(f"{end:.2%}" for end in accuracy["interval"])
         yield row(model["name"], *(number(text) for text in (f"{accuracy['share']:.2%}", interval, *points)))
 
@@ -114,11 +114,17 @@ def _parity(parity: Mapping[str, Any]) -> Element:
         row("Samples that both were fed", number(str(parity["samples"]))),
         row("Equal answers", number(f"{parity['agreeing']} of {parity['answers']}" if parity["answers"] else _NONE)),
         row("Worst error of the output", _figure(parity["worst_error"], ".4g")),
-        row("The same in quantization steps", number(_NONE if steps is None else f"{steps:.2f}")),
+        row(_unit(parity), number(_NONE if steps is None else f"{steps:.2f}")),
     ]
     return table(
         ["INT8 model against trained module", ""], lines, caption="Whether what was trained is what is deployed"
     )
+
+
+def _unit(parity: Mapping[str, Any]) -> str:
+    if parity.get("is_quantized", True):
+        return "The same in quantization steps"
+    return "The same in steps of 8 bits over the range of the output, which is float"
 
 
 def _settings(settings: Mapping[str, Any]) -> Element:

@@ -25,7 +25,9 @@ def batch_normalization(  # noqa: PLR0913 - ONNX's parameters
     """Normalize each channel with constant mean and variance; statistics of the batch are never taken."""
     if training_mode:
         raise ModelError("batch normalization in training mode; export the model in evaluation mode")
-    return functional.batch_norm(x, input_mean, input_var, scale, b, training=False, eps=epsilon)
+    # A constant that is both mean and scale is a parameter, which torch refuses as a mean.
+    mean, variance = input_mean.detach(), input_var.detach()
+    return functional.batch_norm(x, mean, variance, scale, b, training=False, eps=epsilon)
 
 
 @op("InstanceNormalization", since=(6, 22), weights=(1, 2))
