@@ -54,3 +54,7 @@ class RecipeError(QuantlabError):
 
 class RunError(QuantlabError):
     """A run's folder cannot be read or written."""
+
+
+class AnotherRankFailed(QuantlabError):
+    """Another process of the same job failed, and tells why; this one only ends."""

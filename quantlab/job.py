@@ -15,6 +15,7 @@ from quantlab.data.open import open_source
 from quantlab.data.split import split
 from quantlab.engines.engine import Engine
 from quantlab.engines.onnxruntime import OnnxRuntime
+from quantlab.engines.torch import Torch
 from quantlab.errors import DataError, ModelError
 from quantlab.fingerprint import fingerprint
 from quantlab.graph.model import Model
@@ -66,9 +67,18 @@ class Job:
         """The tensors whose statistics any of the plans needs."""
         return observed_tensors(self.plans.values())
 
+    @property
+    def collector(self) -> Engine:
+        """What computes the activations whose statistics are collected."""
+        if self.recipe.engine == "torch":
+            return Torch(self.recipe.device, self.recipe.threads)
+        return self.engine
+
     def fingerprint(self) -> str:
         """Return what tells these statistics from others; see `quantlab.fingerprint`."""
-        return fingerprint(self.model, self.calibration, self.observed)
+        # Another engine adds up products in another order.
+        others = () if self.recipe.engine == "onnxruntime" else (f"computed by {self.recipe.engine}",)
+        return fingerprint(self.model, self.calibration, (*self.observed, *others))
 
 
 def open_job(recipe: Recipe, inputs: Inputs | None = None) -> Job:

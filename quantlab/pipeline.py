@@ -26,6 +26,7 @@ from quantlab.layerwise import LayerSettings, Layerwise, look_at_layers
 from quantlab.plan import Plan
 from quantlab.progress import Progress, silent
 from quantlab.qdq import bake, insert
+from quantlab.ranks import ALONE, Ranks
 from quantlab.recipe import Recipe
 from quantlab.report.build import Outcome, Quantized, build_report
 from quantlab.report.html import to_html
@@ -88,21 +89,35 @@ def run_recipe(
     out: str | Path | None = None,
     progress: Progress = silent,
     command: Sequence[str] | None = None,
+    ranks: Ranks = ALONE,
 ) -> Run:
-    """Do what a recipe says; see `ptq`. The report tells the command line, if there is one."""
+    """Do what a recipe says; see `ptq`. The report tells the command line, if there is one.
+
+    Of several processes the first calls this, the others `assist_recipe`.
+    """
     with progress(OPENING, 1):
         job = open_job(recipe)
-    return run_job(job, out=out, progress=progress, command=command)
+    return run_job(job, out=out, progress=progress, command=command, ranks=ranks)
+
+
+def assist_recipe(recipe: Recipe, ranks: Ranks) -> None:
+    """Do this process's part of what a recipe says, which the first process finishes: collect statistics."""
+    collect_for(open_job(recipe), ranks=ranks)
 
 
 def run_job(
-    job: Job, *, out: str | Path | None = None, progress: Progress = silent, command: Sequence[str] | None = None
+    job: Job,
+    *,
+    out: str | Path | None = None,
+    progress: Progress = silent,
+    command: Sequence[str] | None = None,
+    ranks: Ranks = ALONE,
 ) -> Run:
     """Do what a job says; with a folder, go on from what an interrupted run left there, and write the results."""
     folder = None if out is None else RunFolder(out)
     with Monitor() as monitor:
         watched = monitor.watching(progress)
-        collected = collect_for(job, folder=folder, progress=watched)
+        collected = collect_for(job, folder=folder, progress=watched, ranks=ranks)
         quantized = _quantize_all(job, collected.statistics, watched)
         int8_models = {target: made.model for target, made in quantized.items()}
         if folder:

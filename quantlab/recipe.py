@@ -21,6 +21,9 @@ from quantlab.errors import RecipeError
 from quantlab.targets import TARGETS, WeightScales
 from quantlab.torchmodels.settings import FreeAxes, TorchSettings
 
+COLLECTORS = ("onnxruntime", "torch")
+"""The engines that statistics can be collected with."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
@@ -50,6 +53,9 @@ class Recipe:
         layer_samples: the samples on which noise is measured layer by layer; 0 for not at all.
         output: the name of the output that holds the answer, or None for the first.
         top_k: count an answer as right when the label is among the k largest.
+        engine: what computes activations while statistics are collected: `onnxruntime`, or `torch`, also on a GPU,
+            where they are counted in place.
+        device: of torch: `cpu`, `cuda`, `cuda:1`, or `auto` for CUDA where there is one.
         threads: threads of the engine, or None for all cores.
         seed: of the stratified pick from image folders and of the bootstrap.
         memory_cap_mb: the most megabytes of tapped activations held at once.
@@ -78,6 +84,8 @@ class Recipe:
     layer_samples: int = 8
     output: str | None = None
     top_k: int = 1
+    engine: str = "onnxruntime"
+    device: str = "auto"
     threads: int | None = None
     seed: int = 0
     memory_cap_mb: int = 512
@@ -86,6 +94,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check_name("calibrator", self.calibrator, CALIBRATORS)
+        check_name("engine", self.engine, COLLECTORS)
         check_name("weight_ranges", self.weight_ranges, get_args(WeightMethod))
         check_name("weight_scales", self.weight_scales, get_args(WeightScales))
         if not self.targets:

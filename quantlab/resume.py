@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import reduce
 from typing import NamedTuple
 
 from quantlab.collect import CollectSettings, collect
+from quantlab.data.batch import Batches
+from quantlab.errors import CalibrationError
 from quantlab.job import Job
 from quantlab.progress import Progress, silent
+from quantlab.ranks import ALONE, Ranks
 from quantlab.run_folder import RunFolder, SavedStatistics
 from quantlab.stats.table import Statistics
 
@@ -25,45 +29,91 @@ class Collected(NamedTuple):
     note: str | None = None
 
 
-def collect_for(job: Job, *, folder: RunFolder | None = None, progress: Progress = silent) -> Collected:
+def collect_for(
+    job: Job, *, folder: RunFolder | None = None, progress: Progress = silent, ranks: Ranks = ALONE
+) -> Collected:
     """Return the statistics of a job, and leave them in the folder.
+
+    Several processes take a part of the samples each; all return the same, which is what one alone would.
 
     Args:
         job: model, samples and the tensors to observe.
         folder: where statistics of the same model and samples may be, or None.
         progress: how the pass shows itself.
+        ranks: the processes that share the samples; the folder is the first one's.
 
     Raises:
         CalibrationError: there is not a single sample, or a value is NaN or infinite.
         RunError: the folder cannot be written to.
     """
+    if ranks.size > 1:
+        return _collect_together(job, folder, progress, ranks)
     if folder is None:
-        return Collected(_pass(job, None, None, progress))
+        return Collected(_pass(job, job.calibration, None, None, progress))
     fingerprint = job.fingerprint()
     folder.begin(fingerprint)
     saved = folder.saved_statistics(fingerprint)
     if saved is not None and saved.is_complete:
-        note = f"The statistics of {saved.statistics.samples} samples were in the folder already and are used again."
-        return Collected(saved.statistics, note)
+        return Collected(saved.statistics, _used_again(saved.statistics.samples))
 
     def save(statistics: Statistics) -> None:
         folder.write_statistics(statistics, fingerprint, is_complete=False)
 
-    statistics = _pass(job, saved, save, progress)
+    statistics = _pass(job, job.calibration, saved, save, progress)
     folder.write_statistics(statistics, fingerprint, is_complete=True)
     if saved is None:
         return Collected(statistics)
-    begun = saved.statistics.samples
-    return Collected(statistics, f"The first {begun} samples were counted by an earlier run that was interrupted.")
+    return Collected(statistics, _gone_on(saved.statistics.samples))
+
+
+def part_of(batches: Batches, ranks: Ranks) -> Batches:
+    """Return this process's part of the samples: whole batches, so that each is run as one process alone runs it."""
+    size = sum(batch.size for batch in batches) if batches.size is None else batches.size
+    count = -(-size // batches.batch_size)
+    first, last = (count * number // ranks.size * batches.batch_size for number in (ranks.number, ranks.number + 1))
+    return batches.beyond(first).head(min(last, size) - first)
+
+
+def _collect_together(job: Job, folder: RunFolder | None, progress: Progress, ranks: Ranks) -> Collected:
+    """Collect a part in each process and merge; an interrupted pass begins anew."""
+    fingerprint, known = "", Statistics({}, 0)
+    if ranks.is_first and folder is not None:
+        fingerprint = job.fingerprint()
+        folder.begin(fingerprint)
+        saved = folder.saved_statistics(fingerprint)
+        known = known if saved is None else saved.statistics
+    known = Statistics.from_bytes(ranks.from_first(known.to_bytes()))
+    part = part_of(job.calibration.beyond(known.samples), ranks)
+    found = _pass(job, part, None, None, progress) if part.size != 0 else Statistics({}, 0)
+    merged = reduce(Statistics.merge, map(Statistics.from_bytes, ranks.gathered(found.to_bytes())), known)
+    if merged.samples == 0:
+        raise CalibrationError(f"data {job.calibration.name!r}: not a single sample to calibrate with")
+    if ranks.is_first and folder is not None:
+        folder.write_statistics(merged, fingerprint, is_complete=True)
+    if known.samples == merged.samples:
+        return Collected(merged, _used_again(known.samples))
+    return Collected(merged, _gone_on(known.samples) if known.samples else None)
+
+
+def _used_again(samples: int) -> str:
+    return f"The statistics of {samples} samples were in the folder already and are used again."
+
+
+def _gone_on(samples: int) -> str:
+    return f"The first {samples} samples were counted by an earlier run that was interrupted."
 
 
 def _pass(
-    job: Job, saved: SavedStatistics | None, save: Callable[[Statistics], None] | None, progress: Progress
+    job: Job,
+    batches: Batches,
+    saved: SavedStatistics | None,
+    save: Callable[[Statistics], None] | None,
+    progress: Progress,
 ) -> Statistics:
     """Count the samples that are not counted yet."""
     resume = saved.statistics if saved else None
     done = resume.samples if resume else 0
-    size = job.calibration.size
+    size = batches.size
     label = f"collecting statistics, going on after {done} samples" if done else "collecting statistics"
     with progress(label, None if size is None else size - done) as advance:
         settings = CollectSettings(
@@ -72,7 +122,7 @@ def _pass(
             on_progress=advance,
             on_partial=_now_and_then(save) if save else None,
         )
-        return collect(job.model, job.observed, job.engine, job.calibration, settings=settings, resume=resume)
+        return collect(job.model, job.observed, job.collector, batches, settings=settings, resume=resume)
 
 
 def _now_and_then(save: Callable[[Statistics], None]) -> Callable[[Callable[[], Statistics]], None]:

@@ -133,6 +133,15 @@ Output = Annotated[
 TopK = Annotated[
     int, typer.Option(min=1, metavar="K", help="Count an answer as right when the label is among the K largest too.")
 ]
+Engine = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME", help="What computes activations while collecting: onnxruntime, or torch, which counts on a GPU."
+    ),
+]
+Device = Annotated[
+    str, typer.Option(metavar="NAME", help="With torch: cpu, cuda, cuda:1, or auto: CUDA where there is one.")
+]
 Threads = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Threads of the engine; one per physical core if not given.")
 ]

@@ -9,6 +9,7 @@ import typer
 from quantlab.commands import options
 from quantlab.commands.settings import calibrator_options, default_folder, latency_batches, preprocess_settings
 from quantlab.commands.terminal import print_result, progress_bars, reporting_errors
+from quantlab.ranks import joined
 
 if TYPE_CHECKING:
     from quantlab.progress import Progress
@@ -51,6 +52,8 @@ def ptq(
     layer_samples: options.LayerSamples = 8,
     output: options.Output = None,
     top_k: options.TopK = 1,
+    engine: options.Engine = "onnxruntime",
+    device: options.Device = "auto",
     threads: options.Threads = None,
     seed: options.Seed = 0,
     memory_cap_mb: options.MemoryCap = 512,
@@ -66,8 +69,8 @@ def ptq(
     With no model and no data: the bundled digits network on the bundled digits.
     """
     folder = out or default_folder(model, calibrator)
-    with reporting_errors(debug=debug, folder=folder):
-        from quantlab.pipeline import run_recipe
+    with reporting_errors(debug=debug, folder=folder), joined("cpu" if engine != "torch" else device) as ranks:
+        from quantlab.pipeline import assist_recipe, run_recipe
         from quantlab.recipe import Recipe
         from quantlab.report.to_terminal import render
 
@@ -94,17 +97,23 @@ def ptq(
                 "layer_samples": layer_samples,
                 "output": output,
                 "top_k": top_k,
+                "engine": engine,
+                "device": device,
                 "threads": threads,
                 "seed": seed,
                 "memory_cap_mb": memory_cap_mb,
                 "libraries": tuple(map(str, library or ())),
             }
         )
+        if not ranks.is_first:
+            if not dry_run:
+                assist_recipe(recipe, ranks)
+            return
         bars = progress_bars(quiet=quiet)
         if dry_run:
             _tell_forecast(recipe, bars, as_json=json)
             return
-        result = run_recipe(recipe, out=folder, progress=bars, command=context.obj)
+        result = run_recipe(recipe, out=folder, progress=bars, command=context.obj, ranks=ranks)
         print_result(result.report.content, lambda: render(result.report, folder=folder), as_json=json)
 
 

@@ -9,6 +9,7 @@ from quantlab.commands import training_options as training
 from quantlab.commands.settings import calibrator_options, default_folder, latency_batches, preprocess_settings
 from quantlab.commands.terminal import reporting_errors
 from quantlab.commands.training_run import train_and_show
+from quantlab.ranks import joined
 
 SHORT_HELP = "Train a quantized network so that it loses less."
 EPILOG = """\b
@@ -72,6 +73,7 @@ def qat(
     no_latency: options.NoLatency = False,
     output: options.Output = None,
     top_k: options.TopK = 1,
+    engine: options.Engine = "onnxruntime",
     threads: options.Threads = None,
     seed: training.Seed = 0,
     memory_cap_mb: options.MemoryCap = 512,
@@ -86,7 +88,7 @@ def qat(
     A float network is quantized after training first. With no model and no data: the bundled digits network.
     """
     folder = out or default_folder(model, "qat")
-    with reporting_errors(debug=debug, folder=folder):
+    with reporting_errors(debug=debug, folder=folder), joined(device) as ranks:
         from quantlab.engines.torch_device import import_torch
 
         import_torch()  # before all else: without it nothing below can be imported
@@ -141,6 +143,8 @@ def qat(
                 "latency_batches": latency_batches(latency_batch, is_off=no_latency),
                 "output": output,
                 "top_k": top_k,
+                "engine": engine,
+                "device": device,
                 "threads": threads,
                 "seed": seed,
                 "memory_cap_mb": memory_cap_mb,
@@ -149,4 +153,5 @@ def qat(
             }
         )
         inputs = TrainingInputs(train_data=train_data, reference=reference)
-        train_and_show(recipe, settings, inputs, place=Place(folder, resume, context.obj), quiet=quiet, json=json)
+        place = Place(folder, resume, context.obj, ranks)
+        train_and_show(recipe, settings, inputs, place=place, quiet=quiet, json=json)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from quantlab.errors import QuantlabError
+from quantlab.errors import AnotherRankFailed, QuantlabError
 from quantlab.progress import Advance, Progress, silent
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ def reporting_errors(*, debug: bool, folder: Path | None = None) -> Iterator[Non
         raise typer.Exit(1) from None
     except (typer.Exit, USAGE_ERROR):
         raise
+    except AnotherRankFailed:
+        raise typer.Exit(1) from None
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (the last line of defence: one line, not a trace)
         if debug:
             traceback.print_exception(error)

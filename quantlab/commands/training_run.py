@@ -22,12 +22,13 @@ def train_and_show(
 ) -> None:
     """Train what a recipe says, and print the report; `recipe.qat` names a user's own functions."""
     from quantlab.qat.hooks import Hooks
-    from quantlab.qat.run import train_recipe
+    from quantlab.qat.run import assist_training, train_recipe
     from quantlab.report.to_terminal import render
     from quantlab.run_folder import CHECKPOINT
 
     folder = Path(str(place.out))
-    shown = TrainingProgress(quiet=quiet or json)
+    is_quiet = quiet or json or not place.ranks.is_first
+    shown = TrainingProgress(quiet=is_quiet)
     hooks = Hooks(
         augment=_function(recipe.qat.get("augment")),
         task_loss=_function(recipe.qat.get("task_loss")),
@@ -35,8 +36,11 @@ def train_and_show(
         on_step=shown.on_step,
         progress=shown,
     )
-    if place.resume and not (folder / CHECKPOINT).exists() and not (quiet or json):
+    if place.resume and not (folder / CHECKPOINT).exists() and not is_quiet:
         typer.echo(f"--resume: {folder} holds no interrupted training; beginning anew", err=True)
+    if not place.ranks.is_first:
+        assist_training(recipe, settings, inputs, hooks=hooks, place=place)
+        return
     result = train_recipe(recipe, settings, inputs, hooks=hooks, place=place)
     print_result(result.report.content, lambda: render(result.report, folder=folder), as_json=json)
 

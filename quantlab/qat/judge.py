@@ -12,14 +12,22 @@ from quantlab.data.batch import Array, Batch
 from quantlab.evaluation.answers import answers_of, right_answers
 from quantlab.qat.history import Measure, Score
 from quantlab.qat.losses import Objective
+from quantlab.ranks import ALONE, Ranks
 from quantlab.torchgraph.module import GraphModule
+
+_MEASURES: tuple[Measure, ...] = ("accuracy", "agreement")
 
 
 class Judge:
     """Judges one training's module again and again on the same samples."""
 
     def __init__(
-        self, batches: Sequence[Batch], objective: Objective, teacher: GraphModule, features: Sequence[str]
+        self,
+        batches: Sequence[Batch],
+        objective: Objective,
+        teacher: GraphModule,
+        features: Sequence[str],
+        ranks: Ranks = ALONE,
     ) -> None:
         """Take what judging needs.
 
@@ -28,8 +36,10 @@ class Judge:
             objective: the loss.
             teacher: the float model.
             features: inner tensors that the loss compares.
+            ranks: the processes that judge together, each some of the batches.
         """
-        self._batches = batches
+        self._batches = batches[ranks.number :: ranks.size]
+        self._ranks = ranks
         self._objective = objective
         self._teacher = teacher
         self._features = tuple(features)
@@ -55,7 +65,11 @@ class Judge:
             if found is not None:
                 measure, bits = found
                 right, total = right + int(bits.sum()), total + int(bits.size)
-        return Score(measure, right, total, loss / samples)
+        sums = self._ranks.summed([right, total, samples, loss])
+        # A process without a batch knows no measure.
+        measures = {found.decode() for found in self._ranks.gathered(measure.encode())} - {"loss"}
+        agreed: Measure = next((name for name in _MEASURES if name in measures), "loss")
+        return Score(agreed, int(sums[0]), int(sums[1]), sums[3] / sums[2])
 
 
 def on_device(batch: Batch, device: torch.device) -> tuple[dict[str, Tensor], Tensor | None]:

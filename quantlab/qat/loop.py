@@ -30,9 +30,12 @@ from quantlab.qat.judge import Judge, on_device
 from quantlab.qat.losses import Objective
 from quantlab.qat.module import QuantizedModule
 from quantlab.qat.optimizer import Optimizer
+from quantlab.qat.parts import parts
 from quantlab.qat.samples import TrainingSamples
 from quantlab.qat.schedule import rate_factor
 from quantlab.qat.settings import QatSettings
+from quantlab.qat.together import Student, student_of
+from quantlab.ranks import ALONE, Ranks
 from quantlab.torchgraph.module import GraphModule
 
 # Beside the uses of the seed in `samples`.
@@ -55,6 +58,7 @@ class Training:
         device: where it is computed.
         seed: decides the order of the samples and what `augment` draws.
         threads: threads on the CPU, or None for torch's own number.
+        ranks: the processes that train together, each on its part of every batch.
     """
 
     module: QuantizedModule
@@ -66,6 +70,7 @@ class Training:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     seed: int = 0
     threads: int | None = None
+    ranks: Ranks = ALONE
 
 
 def fit(training: Training, fingerprint: str = "", path: Path | None = None, *, resume: bool = False) -> History:
@@ -95,7 +100,7 @@ def fit(training: Training, fingerprint: str = "", path: Path | None = None, *, 
             training.hooks.tell(loop.records[-1])
         while loop.done < training.settings.epochs:
             loop.run_epoch()
-            if path is not None:
+            if path is not None and training.ranks.is_first:
                 loop.checkpoint(fingerprint).save(path)
             training.hooks.tell(loop.records[-1])
         loop.keep_best()
@@ -108,11 +113,12 @@ class _Loop:
     def __init__(self, training: Training) -> None:
         self._training = training
         self._module = training.module
+        self._student: Student = student_of(training.module, training.ranks)
         self._optimizer = Optimizer(training.module, training.settings)
         self._average = Average(training.module, training.settings.ema_decay)
         features = training.settings.features
         held_out = training.samples.held_out()
-        self._judge = Judge(held_out, training.objective, training.teacher, features)
+        self._judge = Judge(held_out, training.objective, training.teacher, features, training.ranks)
         self._best: dict[str, Tensor] = {}
         self._told = time.monotonic()
         self.records: list[EpochRecord] = []
@@ -140,6 +146,8 @@ class _Loop:
         self._average.load(saved.updates, saved.of_kind("average"))
         self._best = {name: tensor.to(self._training.device) for name, tensor in saved.of_kind("best").items()}
         self.records = list(saved.records)
+        if len({int(done) for done in self._training.ranks.gathered(str(self.done).encode())}) > 1:
+            raise RunError(f"{path}: not every process finds the same checkpoint; put --out where all of them see it")
 
     def checkpoint(self, fingerprint: str) -> Checkpoint:
         """Return the state."""
@@ -177,25 +185,28 @@ class _Loop:
 
     def _train(self, number: int, advance: Advance) -> float:
         """Return the mean loss of an epoch's samples."""
-        training, seen = self._training, 0
+        training, ranks, seen, own = self._training, self._training.ranks, 0, 0
         total = torch.zeros((), dtype=torch.float64, device=training.device)
         size = training.samples.trained_size
-        for index, batch in enumerate(training.samples.epoch(number)):
-            done = (number - 1 + (seen + batch.size / 2) / size) / training.settings.epochs
-            with _seeded((training.seed, _BATCH, number, index), training.device) as generator:
-                feeds, labels = on_device(batch, training.device)
+        is_fixed = training.samples.fixed_batch is not None
+        for index, part in enumerate(parts(training.samples.epoch(number), ranks, are_whole=is_fixed)):
+            done = (number - 1 + (seen + part.step_size / 2) / size) / training.settings.epochs
+            # Processes draw apart from each other, and one alone as always.
+            key = (training.seed, _BATCH, number, index, *((ranks.number,) if ranks.size > 1 else ()))
+            with _seeded(key, training.device) as generator:
+                feeds, labels = on_device(part.batch, training.device)
                 if training.hooks.augment is not None:
                     feeds = dict(training.hooks.augment(feeds, generator))
                 loss = self._loss(feeds, labels)
                 self._optimizer.zero_grad()
-                torch.autograd.backward(loss)
+                torch.autograd.backward(loss if ranks.size == 1 else loss * part.weight)
                 self._optimizer.step(done)
             self._average.update()
-            total += loss.detach() * batch.size
-            seen += batch.size
-            advance(batch.size)
-            self._tell(number, total / seen, done)
-        return float(total) / max(1, seen)
+            total += loss.detach() * part.size
+            seen, own = seen + part.step_size, own + part.size
+            advance(part.step_size)
+            self._tell(number, total / max(1, own), done)
+        return ranks.summed([float(total)])[0] / max(1, seen)
 
     def _tell(self, number: int, mean_loss: Tensor, done: float) -> None:
         """Say how far an epoch is, and end a training that has gone astray; seldom, since it waits for the device."""
@@ -221,7 +232,7 @@ class _Loop:
             with torch.no_grad():
                 expected = training.teacher.run(feeds, training.settings.features)
         with torch.enable_grad():
-            return training.objective(self._module.run(feeds, training.settings.features), expected, labels)
+            return training.objective(self._student(feeds, training.settings.features), expected, labels)
 
     @torch.no_grad()
     def _write(self, tensors: dict[str, Tensor]) -> None:

@@ -9,7 +9,9 @@ evaluation has samples of its own, else those that calibrate, since the others e
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from quantlab.data.batch import Batches
 from quantlab.data.digits import DigitsSource
@@ -26,9 +28,10 @@ from quantlab.qat.start import Start, start_from_model, start_from_quantized
 from quantlab.qat.without_pairs import without_pairs
 from quantlab.qdq import read
 from quantlab.qdq.insert import TARGET_KEY
+from quantlab.ranks import ALONE, Ranks
 from quantlab.recipe import Recipe
 from quantlab.report.build import Quantized
-from quantlab.resume import collect_for
+from quantlab.resume import Collected, collect_for
 from quantlab.run_folder import RunFolder
 from quantlab.stats.table import Statistics
 
@@ -92,6 +95,7 @@ def open_training(
     *,
     folder: RunFolder | None,
     progress: Progress,
+    ranks: Ranks = ALONE,
 ) -> Opened:
     """Open models and samples, and quantize after training where the model is float.
 
@@ -110,7 +114,8 @@ def open_training(
             folder.begin()
         opened = _from_quantized(model, recipe, inputs, settings, progress)
     else:
-        opened = _from_float(model, recipe, inputs, settings, folder, progress)
+        collecting = partial(collect_for, folder=folder, progress=progress, ranks=ranks)
+        opened = _from_float(model, recipe, inputs, settings, collecting, progress)
     overlap = _overlap_warning(opened.samples, opened.job.evaluation)
     return replace(opened, warnings=(overlap,)) if overlap else opened
 
@@ -120,7 +125,7 @@ def _from_float(
     recipe: Recipe,
     inputs: TrainingInputs,
     settings: QatSettings,
-    folder: RunFolder | None,
+    collecting: Callable[[Job], Collected],
     progress: Progress,
 ) -> Opened:
     if inputs.reference is not None:
@@ -130,7 +135,7 @@ def _from_float(
     ((target, plan),) = job.plans.items()
     if not plan.points:
         raise ModelError(f"{job.model.name}: there is nothing to train; {job.warnings[-1]}")
-    collected = collect_for(job, folder=folder, progress=progress)
+    collected = collecting(job)
     before = quantize(job, plan, collected.statistics, recipe.calibrator_with_options())
     start = start_from_quantized(job.model, before)
     samples = _training_batches(job, inputs, settings)

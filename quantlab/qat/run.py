@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from quantlab.audit import audit_onnxruntime
@@ -33,6 +33,7 @@ from quantlab.qat.report import Trained, build_qat_report
 from quantlab.qat.samples import Cut, TrainingSamples
 from quantlab.qat.settings import QatSettings
 from quantlab.qdq import read
+from quantlab.ranks import ALONE, Ranks
 from quantlab.recipe import Recipe
 from quantlab.report.build import Quantized
 from quantlab.report.html import to_html
@@ -52,11 +53,13 @@ class Place:
         out: the folder, or None to write nothing.
         resume: go on from the checkpoint in the folder, if there is one.
         command: the command line, for the report.
+        ranks: the processes that train together; only the first writes.
     """
 
     out: str | Path | None = None
     resume: bool = False
     command: Sequence[str] | None = None
+    ranks: Ranks = ALONE
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -132,10 +135,7 @@ def train_recipe(
 ) -> QatRun:
     """Do what a recipe and settings say; see `train`."""
     folder = None if place.out is None else RunFolder(place.out)
-    opened = open_training(recipe, settings, inputs, folder=folder, progress=hooks.progress)
-    training = _training_of(opened, settings, hooks)
-    checkpoint = None if folder is None else folder.path / CHECKPOINT
-    history = fit(training, _fingerprint(opened, settings), checkpoint, resume=place.resume)
+    opened, training, history = _fitted(recipe, settings, inputs, hooks, place)
     qdq_model, int8_model = training.module.qdq_model(), finish(training.module)
     if folder:
         whole = dataclasses.replace(recipe, qat=table_of(settings, inputs, recipe.qat))
@@ -155,6 +155,23 @@ def train_recipe(
         (folder.path / CHECKPOINT).unlink(missing_ok=True)
     path = folder.path if folder else None
     return QatRun(recipe, settings, opened.job.model, qdq_model, int8_model, history, evaluation, report, path)
+
+
+def assist_training(
+    recipe: Recipe, settings: QatSettings, inputs: TrainingInputs, *, hooks: Hooks, place: Place
+) -> None:
+    """Do this process's part of a training that the first process finishes; see `train_recipe`."""
+    _fitted(recipe, settings, inputs, hooks, place)
+
+
+def _fitted(
+    recipe: Recipe, settings: QatSettings, inputs: TrainingInputs, hooks: Hooks, place: Place
+) -> tuple[Opened, Training, History]:
+    folder = RunFolder(place.out) if place.out is not None and place.ranks.is_first else None
+    opened = open_training(recipe, settings, inputs, folder=folder, progress=hooks.progress, ranks=place.ranks)
+    training = replace(_training_of(opened, settings, hooks), ranks=place.ranks)
+    checkpoint = None if place.out is None else Path(place.out) / CHECKPOINT
+    return opened, training, fit(training, _fingerprint(opened, settings), checkpoint, resume=place.resume)
 
 
 def _training_of(opened: Opened, settings: QatSettings, hooks: Hooks) -> Training:

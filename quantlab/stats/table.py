@@ -84,8 +84,8 @@ class Statistics:
         """
         path = Path(path)
         try:
-            with replacing(path) as temporary, temporary.open("wb") as file:
-                np.savez_compressed(file, allow_pickle=False, **_arrays(self))
+            with replacing(path) as temporary:
+                temporary.write_bytes(self.to_bytes())
         except OSError as error:
             raise CalibrationError(
                 f"{path}: cannot write the statistics ({error.strerror}); check the folder"
@@ -102,12 +102,27 @@ class Statistics:
             content = Path(path).read_bytes()
         except OSError as error:
             raise CalibrationError(f"{path}: cannot read the statistics ({error.strerror}); check the path") from error
+        return cls.from_bytes(content, origin=str(path))
+
+    def to_bytes(self) -> bytes:
+        """Return the table as the content of a file."""
+        file = io.BytesIO()
+        np.savez_compressed(file, allow_pickle=False, **_arrays(self))
+        return file.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes, *, origin: str = "statistics") -> Statistics:
+        """Return what `to_bytes` was given.
+
+        Raises:
+            CalibrationError: the bytes are not a whole table; `origin` is what the message calls them.
+        """
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                 return _table({name: arrays[name] for name in arrays.files})
         except _NO_TABLE as error:
             raise CalibrationError(
-                f"{path}: this is not a whole table of statistics ({error}); delete it and collect anew"
+                f"{origin}: this is not a whole table of statistics ({error}); delete it and collect anew"
             ) from error
 
     def __str__(self) -> str:

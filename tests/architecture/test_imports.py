@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2] / "quantlab"
 
 # From what everything may use to what uses everything; names on one line may not import each other.
 LAYERS = [
-    {"errors", "files", "progress", "cores", "markup", "processor"},
+    {"errors", "files", "progress", "ranks", "cores", "markup", "processor"},
     {"fragments"},
     {"scheme", "data"},
     {"affine", "plan", "stats"},
@@ -35,6 +35,7 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
 # Neighbours on one line that may look at each other, one way, and why.
 ALLOWED = {
+    ("ranks", "errors"): "has errors of its own",
     ("stats", "affine"): "arrays of the arithmetic",
     ("torchgraph", "graph"): "turns a graph into a module",
     ("engines", "qdq"): "the torch engine reads Q/DQ graphs",

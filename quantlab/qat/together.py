@@ -1,0 +1,45 @@
+"""A module that several processes train together: the mean of their gradients is every process's gradient.
+
+Parameters, those that are scales of shared encodings among them, begin as the first process has them and stay
+equal bit for bit, since all processes take the same steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from quantlab.ranks import Ranks
+from quantlab.torchgraph.module import GraphModule
+
+Student = Callable[[Mapping[str, Tensor], Sequence[str]], Mapping[str, Tensor]]
+"""Feeds by name and names of inner tensors → outputs and inner tensors by name."""
+
+
+class _Forward(nn.Module):
+    """Runs a graph with taps where torch wants a forward."""
+
+    def __init__(self, module: GraphModule) -> None:
+        super().__init__()
+        self.graph = module
+
+    def forward(self, feeds: Mapping[str, Tensor], taps: Sequence[str]) -> dict[str, Tensor]:
+        return self.graph.run(feeds, taps)
+
+
+def student_of(module: GraphModule, ranks: Ranks) -> Student:
+    """Return what runs a module in training; the gradients that it leaves are those of all processes."""
+    if ranks.size == 1:
+        return module.run
+    is_cuda = next(module.parameters()).is_cuda
+    # Only an output that no loss looks at leaves parameters without a gradient.
+    has_unused = len(module.outputs) > 1
+    parallel: Student = nn.parallel.DistributedDataParallel(
+        _Forward(module),
+        device_ids=[torch.cuda.current_device()] if is_cuda else None,
+        broadcast_buffers=False,
+        find_unused_parameters=has_unused,
+    )
+    return parallel
