@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 
 _TARGET = 3.0
 _CLASSES = 20
-_SIDE = 128
-_ROUNDS = 20
+_SIDE = 224
+_ROUNDS = 10
 _WAYS = {"distill": False, "lsq": True}
 
 
 def run(scale: Scale) -> Iterator[Finding]:
     """Measure each network, for both targets, without and with learned scales."""
-    batch_size = scale.of(64, 4)
+    batch_size = scale.of(128, 4)
     for network in TRAINABLE.values():
         model = _model(network)
         for target in ("onnxruntime", "tensorrt"):

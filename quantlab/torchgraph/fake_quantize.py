@@ -3,7 +3,8 @@
     v = x / s      q = clip(round_half_even(v) + z, lowest, highest)      x̂ = (q − z) · s
 
 equals `affine.fake_quantize` bit for bit, the sign of zero included, hence true float32 division: neither
-`torch.fake_quantize_*`, which multiplies by 1 / s, nor autocast, nor torch.compile, which may do the same.
+`torch.fake_quantize_*`, which multiplies by 1 / s, nor autocast, nor torch.compile, which may do the same. On a
+CUDA device each direction is one kernel (`fused_cuda`).
 
 The gradient passes straight through the rounding and stops where a value is clipped:
 
@@ -24,7 +25,10 @@ weight of a channel, whose v may be 127.00001, goes on learning.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -74,12 +78,9 @@ def fake_quantize(x: Tensor, scale: Tensor, zero_point: Tensor | None, grid: Gri
     Returns:
         The shape of x, the scale's type.
     """
-    with torch.autocast(x.device.type, enabled=False):
-        values = x.to(torch.float32)
-        step = along_axis(learned(scale, grid.gradient_scale(x, scale)), x.ndim, grid.axis).to(torch.float32)
-        zero = torch.zeros_like(step) if zero_point is None else along_axis(zero_point, x.ndim, grid.axis)
-        result: Tensor = _FakeQuantize.apply(values, step, zero.to(torch.float32), grid.limits)  # type: ignore[no-untyped-call]
-        return result.to(scale.dtype)
+    factor = grid.gradient_scale(x, scale) if scale.requires_grad else 0.0
+    result: Tensor = _FakeQuantize.apply(x, scale, zero_point, grid, factor)  # type: ignore[no-untyped-call]
+    return result
 
 
 def quantize(x: Tensor, scale: Tensor, zero_point: Tensor, limits: tuple[int, int]) -> Tensor:
@@ -106,39 +107,92 @@ def along_axis(parameter: Tensor, rank: int, axis: int | None) -> Tensor:
 
 
 class _FakeQuantize(torch.autograd.Function):
-    """The formulas at the top; keeps x only where a scale learns, else one bit of information per element."""
+    """The formulas at the top; keeps x only where a scale learns, else one bit of information per element.
+
+    Everything that is done to the scale before is done here too: nodes of a graph of their own cost more time than
+    their arithmetic. What runs inside is float32, also under autocast, which leaves these operations alone.
+    """
 
     @staticmethod
     def forward(
         ctx: Any,  # noqa: ANN401 - torch types it per function
         x: Tensor,
         scale: Tensor,
-        zero_point: Tensor,
-        limits: tuple[int, int],
+        zero_point: Tensor | None,
+        grid: Grid,
+        factor: float,
     ) -> Tensor:
-        shifted = torch.round(x / scale) + zero_point
-        integers = torch.clamp(shifted, *limits)
-        ctx.limits, ctx.learns = limits, ctx.needs_input_grad[1]
-        if ctx.learns:
-            ctx.save_for_backward(x, scale, zero_point)
-        else:
-            ctx.save_for_backward(shifted != integers)
-        return (integers - zero_point) * scale
+        learns = ctx.needs_input_grad[1]
+        values = x.to(torch.float32)
+        step = along_axis(scale.clamp_min(SMALLEST_SCALE) if learns else scale, x.ndim, grid.axis).to(torch.float32)
+        zero = _zeros(x.device) if zero_point is None else along_axis(zero_point, x.ndim, grid.axis).to(torch.float32)
+        result, clipped = _forward_of(values)(values, step, zero, grid.limits)
+        ctx.limits, ctx.factor, ctx.types, ctx.shape = grid.limits, factor, (x.dtype, scale.dtype), scale.shape
+        ctx.save_for_backward(*(values, step, zero) if learns else (clipped,))
+        return result.to(scale.dtype)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:  # noqa: ANN401
-        if not ctx.learns:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        gradient = gradient.to(torch.float32)
+        of_x, of_scale = ctx.types
+        if not ctx.needs_input_grad[1]:
             (clipped,) = ctx.saved_tensors
-            return gradient.masked_fill(clipped, 0.0), None, None, None
+            return gradient.masked_fill(clipped, 0.0).to(of_x), None, None, None, None
         x, scale, zero_point = ctx.saved_tensors
-        ratio = x / scale
-        steps = torch.round(ratio)
-        integers = torch.clamp(steps + zero_point, *ctx.limits)
-        clipped = steps + zero_point != integers
-        slope = torch.where(clipped, integers - zero_point, steps - ratio)
-        by_scale = (gradient * slope).sum_to_size(scale.shape)
-        by_x = gradient.masked_fill(clipped, 0.0) if ctx.needs_input_grad[0] else None
-        return by_x, by_scale, None, None
+        by_x, by_scale = _backward_of(gradient)(gradient, x, scale, zero_point, ctx.limits)
+        by_scale = (by_scale * ctx.factor).reshape(ctx.shape).to(of_scale)
+        return by_x.to(of_x) if ctx.needs_input_grad[0] else None, by_scale, None, None, None
+
+
+@cache
+def _zeros(device: torch.device) -> Tensor:
+    """Return the zero point of a symmetric encoding, once per device."""
+    return torch.zeros((), dtype=torch.float32, device=device)
+
+
+_Forward = Callable[[Tensor, Tensor, Tensor, tuple[int, int]], tuple[Tensor, Tensor]]
+_Backward = Callable[[Tensor, Tensor, Tensor, Tensor, tuple[int, int]], tuple[Tensor, Tensor]]
+
+
+def _forward_of(x: Tensor) -> _Forward:
+    """Return what computes the value: one kernel where there is one for the device."""
+    if x.is_cuda and _has_fused_kernels():
+        from quantlab.torchgraph import fused_cuda
+
+        return fused_cuda.forward
+    return _forward
+
+
+def _backward_of(gradient: Tensor) -> _Backward:
+    if gradient.is_cuda and _has_fused_kernels():
+        from quantlab.torchgraph import fused_cuda
+
+        return fused_cuda.backward
+    return _backward
+
+
+@cache
+def _has_fused_kernels() -> bool:
+    return find_spec("triton") is not None
+
+
+def _forward(x: Tensor, scale: Tensor, zero_point: Tensor, limits: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Return the value, and where x was clipped."""
+    shifted = torch.round(x / scale) + zero_point
+    integers = torch.clamp(shifted, *limits)
+    return (integers - zero_point) * scale, shifted != integers
+
+
+def _backward(
+    gradient: Tensor, x: Tensor, scale: Tensor, zero_point: Tensor, limits: tuple[int, int]
+) -> tuple[Tensor, Tensor]:
+    """Return the gradients of x and of the scale."""
+    ratio = x / scale
+    steps = torch.round(ratio)
+    integers = torch.clamp(steps + zero_point, *limits)
+    clipped = steps + zero_point != integers
+    slope = torch.where(clipped, integers - zero_point, steps - ratio)
+    return gradient.masked_fill(clipped, 0.0), (gradient * slope).sum_to_size(scale.shape)
 
 
 class _Round(torch.autograd.Function):

@@ -83,8 +83,9 @@ class GraphModule(nn.Module):
     def keep_scales_positive(self) -> None:
         """Raise scales that an optimizer step made too small to the smallest one allowed; call it after each step."""
         with torch.no_grad():
-            for scale in self.scales.values():
-                scale.clamp_min_(SMALLEST_SCALE)
+            scales: list[Tensor] = list(self.scales.values())
+            if scales:
+                torch._foreach_clamp_min_(scales, SMALLEST_SCALE)  # one kernel, not one per scale
 
     @property
     def parameters_by_name(self) -> Mapping[str, nn.Parameter]:

@@ -167,12 +167,13 @@ def test_cuda_and_cpu_agree_without_tf32():
 
 
 @pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
 def test_counting_on_cuda_never_waits_for_the_device():
     counters = DeviceCounters(torch.device("cuda"))
     values = torch.from_numpy(noise(100_000)).cuda()
     counters.add("x", values)
-    torch.cuda.set_sync_debug_mode("error")
     try:
+        torch.cuda.set_sync_debug_mode("error")
         counters.add("x", values)
     finally:
         torch.cuda.set_sync_debug_mode("default")

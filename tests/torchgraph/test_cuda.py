@@ -42,8 +42,8 @@ def _without_tf32() -> Iterator[None]:
 
 @contextmanager
 def waiting_is_an_error() -> Iterator[None]:
-    torch.cuda.set_sync_debug_mode("error")
     try:
+        torch.cuda.set_sync_debug_mode("error")
         yield
     finally:
         torch.cuda.set_sync_debug_mode("default")
@@ -105,6 +105,37 @@ def test_fake_quantization_equals_the_reference_bit_for_bit(scheme: Scheme) -> N
             Grid(scheme.lowest, scheme.highest),
         )
         assert got.cpu().numpy().tobytes() == affine.fake_quantize(tensor, encoding).tobytes()
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1, 3])
+def test_the_kernels_of_a_gpu_give_the_gradients_of_the_cpu(axis: int | None) -> None:
+    x = noise(8, 6, 5, 7, seed=1)
+    channels = 1 if axis is None else x.shape[axis]
+    scale = np.abs(noise(channels, seed=2)) / 64 + 0.004
+    grid = Grid(-128, 127, axis)
+    found = [_gradients(torch.from_numpy(x), torch.from_numpy(scale), grid, device) for device in ("cpu", "cuda")]
+    (value, by_x, by_scale), (value_there, by_x_there, by_scale_there) = found
+    assert torch.equal(value, value_there)
+    assert torch.equal(by_x, by_x_there)
+    # The same addends in another order: float32 sums of at most 1,680.
+    torch.testing.assert_close(by_scale_there, by_scale, rtol=1e-5, atol=1e-5)
+
+
+def _gradients(x: torch.Tensor, scale: torch.Tensor, grid: Grid, device: str) -> tuple[torch.Tensor, ...]:
+    values = x.to(device).transpose(0, 1).contiguous().transpose(0, 1).requires_grad_()  # laid out across
+    step = (scale if grid.axis is not None else scale[0]).to(device).requires_grad_()
+    result = fake_quantize(values, step, torch.zeros_like(step, dtype=torch.int8), grid)
+    result.square().sum().backward()
+    assert values.grad is not None
+    assert step.grad is not None
+    return result.detach().cpu(), values.grad.cpu(), step.grad.cpu()
+
+
+def test_values_that_are_not_numbers_stay_so_on_a_gpu() -> None:
+    values = torch.tensor([float("nan"), float("inf"), -float("inf"), -0.0], device="cuda")
+    got = fake_quantize(values, torch.tensor(0.5, device="cuda"), None, Grid(-128, 127))
+    assert got[0].isnan()
+    assert got[1:].tolist() == [63.5, -64.0, 0.0]
 
 
 def test_a_quantized_model_trains_and_is_written_back() -> None:
