@@ -10,7 +10,18 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import calibration, gpu_calibration, gpu_encodings, gpu_overhead, gpu_qat, kl, memory, networks, speed
+from benchmarks import (
+    calibration,
+    gpu_calibration,
+    gpu_encodings,
+    gpu_overhead,
+    gpu_qat,
+    gpu_scaling,
+    kl,
+    memory,
+    networks,
+    speed,
+)
 from benchmarks.finding import Finding
 from benchmarks.scale import Scale
 from quantlab.evaluation.environment import read_environment
@@ -26,6 +37,7 @@ ON_A_GPU: dict[str, Callable[[Scale], Iterator[Finding]]] = {
     "gpu_calibration": gpu_calibration.run,
     "gpu_encodings": gpu_encodings.run,
     "gpu_overhead": gpu_overhead.run,
+    "gpu_scaling": gpu_scaling.run,
     "gpu_qat_mobilenet_v2": gpu_qat.of_network("mobilenet_v2"),
     "gpu_qat_vit": gpu_qat.of_network("vit_tiny"),
 }

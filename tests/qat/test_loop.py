@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 from quantlab.errors import DataError, EngineError, RunError
 from quantlab.job import Job
 from quantlab.qat.history import EpochRecord, History, StepRecord
-from quantlab.qat.hooks import Hooks
+from quantlab.qat.hooks import Augment, Hooks
 from quantlab.qat.loop import Training, fit
 from quantlab.qat.losses import Objective
 from quantlab.qat.module import QuantizedModule
@@ -218,15 +218,15 @@ def test_settings_of_torch_are_as_they_were(job, start):
 
 @pytest.mark.gpu
 def test_training_on_cuda_resumes_within_a_tolerance_and_agrees_with_the_cpu(hard_job, hard_start, tmp_path):
-    def on(device: str, hooks: Hooks | None = None) -> Training:
-        training = training_of(hard_job, hard_start, hooks, epochs=3, learn_scales=True)
+    def on(device: str, augment: Augment = noisy) -> Training:
+        training = training_of(hard_job, hard_start, Hooks(augment=augment), epochs=3, learn_scales=True)
         object.__setattr__(training, "device", torch.device(device))
         training.module.to(device)
         training.teacher.to(device)
         return training
 
     cpu, cuda, path = fit(on("cpu")), fit(on("cuda")), tmp_path / "checkpoint"
-    stopped = on("cuda", Hooks(augment=lambda feeds, generator: Stops(8).augment(feeds, generator)))
+    stopped = on("cuda", Stops(8).augment)
     with pytest.raises(KeyboardInterrupt):
         fit(stopped, "same", path)
     resumed = fit(on("cuda"), "same", path, resume=True)

@@ -1,0 +1,61 @@
+"""What a second GPU gains in training: the same `quantlab qat` by one process and by two, each with its own GPU.
+
+    speed-up = seconds per epoch with one GPU / seconds per epoch with two          the same batch of all together
+
+A ResNet-50 (random weights, settled batch normalization) is distilled on noise; only how long it takes matters. The
+first epoch chooses algorithms and is left out.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import mean
+
+import numpy as np
+
+from benchmarks.architectures import ARCHITECTURES
+from benchmarks.finding import Finding
+from benchmarks.scale import Scale
+from quantlab.graph.save import save
+
+_GPUS = (1, 2)
+
+
+def run(scale: Scale) -> Iterator[Finding]:
+    """Train with one process and with two."""
+    architecture = ARCHITECTURES["resnet50" if not scale.is_tiny else "mobilenet_v2"]
+    images, batch_size = scale.of(2048, 16), scale.of(256, 4)
+    with tempfile.TemporaryDirectory(prefix="quantlab-") as name:
+        folder = Path(name)
+        save(architecture.model(), folder / "net.onnx")
+        shape = (images, 3, architecture.side, architecture.side)
+        np.savez(folder / "noise.npz", images=np.random.default_rng(0).standard_normal(shape, np.float32))
+        seconds = {count: _seconds(folder, count, batch_size, scale) for count in _GPUS}
+    for count in _GPUS:
+        rate = images / seconds[count]
+        yield Finding(
+            f"{architecture.title}, epoch with {count} processes", seconds[count], " s", detail=f"{rate:.0f} images/s"
+        )
+    gain = seconds[1] / seconds[2]
+    yield Finding("speed-up of two processes", gain, "x", detail=f"batch {batch_size} of all together, {scale.device}")
+
+
+def _seconds(folder: Path, count: int, batch_size: int, scale: Scale) -> float:
+    """Return the mean time of the epochs after the first."""
+    out = folder / f"run{count}"
+    starter = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count), "-m", "quantlab", "qat"]
+    what = ["--model", str(folder / "net.onnx"), "--data", str(folder / "noise.npz"), "--out", str(out)]
+    how = ["--epochs", str(scale.of(4, 2)), "--batch-size", str(batch_size), "--device", scale.device, "--no-latency"]
+    calibration = ["--samples", "64", "--eval-samples", "64", "--target", "tensorrt", "--engine", "torch", "--quiet"]
+    numbers = ["--train-samples", str(scale.of(2048, 16)), "--cache-mb", "1"]
+    command = [sys.executable, *starter, *what, *how, *calibration, *numbers]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(command)}\n{done.stderr[:2000]}")
+    epochs = json.loads((out / "report.json").read_text(encoding="utf-8"))["qat"]["epochs"]
+    return mean(epoch["seconds"] for epoch in epochs if epoch["number"] > 1)
