@@ -104,7 +104,7 @@ def _drawn(name: TorchName, transformers: Any, config: Any) -> Network:  # noqa:
     head = _head(name, transformers, config)
     make = lambda: head._from_config(config, attn_implementation="eager")  # noqa: E731 (as `from_config` does)
     module = built(name.text, make, is_published=False)
-    _draw_anew(module)
+    draw_anew(module)
 
     def rename(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         with _quiet(transformers):
@@ -144,16 +144,20 @@ def _quiet(transformers: Any) -> Iterator[None]:  # noqa: ANN401 (no types)
             logs.enable_progress_bar()
 
 
-def _draw_anew(module: Any) -> None:  # noqa: ANN401 (no types)
-    """Draw weights from N(0, 2 / fan_in), so that signals keep their size.
+def draw_anew(module: Any) -> None:  # noqa: ANN401 (no types)
+    """Draw weights from N(0, 2 / fan_in), and reset normalizations, so that signals keep their size.
 
-    Those of transformers, meant for the first steps of a training, let them sink below what float32 can hold.
+    Those of transformers, meant for the first steps of a training, let them sink below what float32 can hold: the
+    batch normalizations of EfficientNet alone scale by about 0.02, and thirty of them lead to 1e-42.
     """
     import torch
 
+    normalizations = (torch.nn.BatchNorm2d, torch.nn.LayerNorm, torch.nn.GroupNorm)
     for part in module.modules():
         if isinstance(part, torch.nn.Conv2d | torch.nn.Linear):
             torch.nn.init.kaiming_normal_(part.weight)
+        elif isinstance(part, normalizations):
+            part.reset_parameters()
 
 
 def _fetched_config(name: TorchName, transformers: Any, options: Mapping[str, Any]) -> Any:  # noqa: ANN401 (no types)

@@ -55,6 +55,7 @@ SLOW = {
 OUTPUTS = {"yolos": ("logits", "pred_boxes")}
 # float32 keeps 24 bits; the two sum in other orders over tens of layers, and normalizations widen what differs.
 TOLERANCE = 1e-4
+SMALLEST_SPREAD = 1e-4
 
 
 def opened(text: str, **settings: Any) -> TorchModel:
@@ -74,6 +75,8 @@ def assert_usable(made: TorchModel, outputs: tuple[str, ...]) -> None:
         wanted = made.module(**{name: torch.from_numpy(array) for name, array in feeds.items()})
     for name in outputs:
         expected = wanted[name].numpy()
+        # Near float32's smallest numbers (1e-38) every comparison is one of rounding, and nothing could be calibrated.
+        assert np.ptp(expected) > SMALLEST_SPREAD
         np.testing.assert_allclose(got[name], expected, rtol=0, atol=TOLERANCE * np.abs(expected).max())
     plans = [TARGETS[name]().place(prepared, keep_float=()) for name in ("onnxruntime", "tensorrt")]
     assert any(plan.points for plan in plans)
