@@ -21,6 +21,7 @@ from benchmarks import (
     memory,
     networks,
     speed,
+    tensorrt,
 )
 from benchmarks.finding import Finding
 from benchmarks.scale import Scale
@@ -32,6 +33,7 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Finding]]] = {
     "memory": memory.run,
     "kl": kl.run,
     "networks": networks.run,
+    "tensorrt": tensorrt.run,
 }
 ON_A_GPU: dict[str, Callable[[Scale], Iterator[Finding]]] = {
     "gpu_calibration": gpu_calibration.run,

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from quantlab.audit import Audit, audit_onnxruntime, audit_tensorrt, plan_of
+from quantlab.audit import Audit, audit_onnxruntime, audit_tensorrt
 from quantlab.data.batch import Batches, InputSpec
 from quantlab.data.open import first_shapes, open_source
+from quantlab.deployable import Deployable, Precision, deployables, in_precision
 from quantlab.engines.tensorrt import (
     RUNTIMES,
     BuildSettings,
@@ -29,35 +30,15 @@ from quantlab.engines.tensorrt import (
 )
 from quantlab.engines.tensorrt.shapes import Shape
 from quantlab.engines.tensorrt.trtexec import command_lines
-from quantlab.errors import EngineError, PlanError, RecipeError, RunError
+from quantlab.errors import EngineError, PlanError, RecipeError
 from quantlab.evaluation.gpu_latency import GpuLatency, measure_gpu_latency
 from quantlab.graph.model import Model
-from quantlab.graph.quantized import is_quantized
-from quantlab.opening import check_torch_settings, open_model
-from quantlab.plan import Plan
-from quantlab.run_folder import int8_name
+from quantlab.graph.save import save
+from quantlab.opening import check_torch_settings
 from quantlab.torchmodels import TorchSettings
 
 ENGINES = ("onnxruntime", *RUNTIMES)
 """The runtimes that can be audited, by the names that users type."""
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Deployable:
-    """A model that a runtime is to run.
-
-    Attributes:
-        model: float or INT8.
-        plan: what it was quantized by; None for a float model.
-    """
-
-    model: Model
-    plan: Plan | None
-
-    @property
-    def target(self) -> str:
-        """The runtime it was made for; `unknown` for the models of other tools."""
-        return "unknown" if self.plan is None else self.plan.target
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -86,12 +67,26 @@ class Deployment:
         lines = dict(self.command_lines)
         return {"plan": str(self.plan), **record, "audit": audit, "latencies": latencies, "command_lines": lines}
 
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Layers, those that multiply in INT8, weights, activations, share of multiply-adds in INT8, latency."""
+        layers = self.record.layers
+        return (
+            str(len(layers)),
+            str(sum(layer.multiplies_int8 for layer in layers)),
+            _megabytes(self.record.weights_bytes),
+            _megabytes(self.record.activations_bytes),
+            "-" if self.audit is None else f"{self.audit.multiply_add_share:.1%}",
+            str(self.latencies[0]) if self.latencies else "not measured",
+        )
+
     def __str__(self) -> str:
         record, layers = self.record, self.record.layers
         megabytes = self.plan.stat().st_size / 1e6
         lines = [
             f"{self.plan}: {megabytes:.2f} MB, built by {record.runtime} {record.version} in {record.seconds:.1f} s",
             f"for {record.built_for}",
+            f"weights {_megabytes(record.weights_bytes)}, activations {_megabytes(record.activations_bytes)}",
             f"{len(layers)} layers, {sum(layer.multiplies_int8 for layer in layers)} of them multiply in INT8",
             *(f"input {name}: {shape}" for name, shape in record.shapes.items()),
             *(f"warning: {warning}" for warning in record.warnings),
@@ -113,8 +108,10 @@ def build(
     """Build a TensorRT plan and look into it.
 
     Args:
-        source: a model, float or with Q/DQ pairs, or the folder of a run, whose model for `tensorrt` is built.
-        out: where the plan goes; None for beside the model, with the suffix `.plan`.
+        source: a model, float or with Q/DQ pairs, or the folder of a run, whose model for `tensorrt` is built; or one
+            of these in a precision, see `in_precision`.
+        out: where the plan goes; None for beside the model, with the suffix `.plan`. A model that is turned into
+            half precision is written beside the plan, with its precision in the name.
         settings: how to build.
         data: samples that tell the sizes of free axes, as for `--data`; None if the settings or the model do.
         latency_batches: time the plan on this machine's GPU at these batch sizes.
@@ -127,15 +124,22 @@ def build(
         EngineError: see `build_plan`.
     """
     check_torch_settings([source], torch or TorchSettings())
-    deployable = next(iter(deployables(source, target="tensorrt", torch=torch)))
+    deployable = source if isinstance(source, Deployable) else in_precision(source, torch=torch)
+    precision = deployable.precision
     model, settings = deployable.model, settings or BuildSettings()
     if out is None and model.path is None:
         raise RecipeError("build: this model is in no file, so nothing says where its plan goes; give `out`")
-    path = Path(out) if out is not None else Path(str(model.path)).with_suffix(".plan")
+    path = Path(out) if out is not None else _beside(Path(str(model.path)), precision)
+    onnx = model.path or Path("MODEL.onnx")
+    if precision is not None and precision.endswith("fp16"):
+        # NVIDIA's tools take a file. It must not be that of the float model, wherever the plan goes.
+        onnx = path.with_name(f"{path.stem.removesuffix(f'.{precision}')}.{precision}.onnx")
+        if onnx != model.path:
+            save(model, onnx)
     shapes = profile_for(model.inputs, settings.shapes, None if data is None else seen_shapes(data, model.inputs))
     record = build_plan(model, path, replace(settings, shapes=shapes))
     audit = None if deployable.plan is None else _audit_plan(deployable, record)
-    lines = command_lines(model.path or "MODEL.onnx", path, shapes, replace(settings, runtime=record.runtime))
+    lines = command_lines(onnx, path, shapes, replace(settings, runtime=record.runtime))
     return Deployment(path, record, audit, lines, _timed(model, path, record, latency_batches))
 
 
@@ -159,35 +163,15 @@ def audit(source: object, *, runtime: str | None = None, settings: BuildSettings
     return tuple(_audited(each, runtime, settings or BuildSettings()) for each in found)
 
 
-def deployables(
-    source: object, *, target: str | None = None, torch: TorchSettings | None = None
-) -> tuple[Deployable, ...]:
-    """Return the models that a source holds.
+def _megabytes(size_bytes: int | None) -> str:
+    return "unknown" if size_bytes is None else f"{size_bytes / 1e6:.2f} MB"
 
-    Args:
-        source: a model, or the folder of a run.
-        target: of a run, only the model made for this one.
-        torch: how a torch model is filled with weights and exported.
 
-    Raises:
-        ModelError: the model cannot be opened.
-        RunError: the folder is no run, or it has no model for the target.
-        PlanError: the run's plan cannot be read.
-    """
-    if not isinstance(source, str | Path) or not Path(source).is_dir():
-        model = open_model(source, torch)
-        return (Deployable(model, plan_of(model) if is_quantized(model) else None),)
-    folder = Path(source)
-    try:
-        plans = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{folder}: this is no run (plan.json: {error}); give a folder that quantlab wrote") from error
-    wanted = [name for name in plans if target in (None, name)]
-    if not wanted:
-        raise RunError(f"{folder}: this run has no model for {target}, only for {', '.join(plans)}")
-    return tuple(
-        Deployable(open_model(folder / int8_name(name)), Plan.from_json(json.dumps(plans[name]))) for name in wanted
-    )
+def _beside(model: Path, precision: Precision | None) -> Path:
+    """Return where the plan of a model goes: `net.plan`, or with a precision `net.fp16.plan`."""
+    if precision is None:
+        return model.with_suffix(".plan")
+    return model.with_name(f"{model.stem.removesuffix('.int8').removesuffix('.fp32')}.{precision}.plan")
 
 
 def seen_shapes(data: object, inputs: Sequence[InputSpec]) -> dict[str, list[Shape]]:

@@ -11,7 +11,8 @@ import pytest
 
 from quantlab import ptq
 from quantlab.audit import Audit, AuditRow
-from quantlab.deployment import audit, build, deployables, require_share, seen_shapes
+from quantlab.deployable import deployables
+from quantlab.deployment import audit, build, require_share, seen_shapes
 from quantlab.engines.tensorrt import BuildSettings, parse_shapes, read_plan
 from quantlab.engines.tensorrt.gpu import current_gpu
 from quantlab.errors import EngineError, PlanError, RecipeError, RunError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -12,14 +12,18 @@ from quantlab.commands.settings import torch_settings
 from quantlab.commands.terminal import print_result, reporting_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import RenderableType
 
+    from quantlab.deployable import Precision
     from quantlab.deployment import Deployment
 
 SHORT_HELP = "Build a TensorRT engine, and see what became of each layer."
 EPILOG = """\b
 Examples:
   quantlab build runs/net-entropy
+  quantlab build runs/net-entropy --precision fp32 --precision fp16 --precision int8+fp16
   quantlab build net.onnx --shape x:1x3x224x224,8x3x224x224,32x3x224x224
   quantlab build net.onnx --runtime tensorrt_rtx --compute-capability 8.9 --out net.plan
 """
@@ -27,6 +31,15 @@ Examples:
 Source = Annotated[str, typer.Argument(metavar="MODEL|RUN", help=f"{options.MODEL_FORMS}; or the folder of a run.")]
 Out = Annotated[Path | None, typer.Option(metavar="FILE", help="The plan; beside the model if not given.")]
 Data = Annotated[str | None, typer.Option(metavar="DATA", help="Samples that tell the sizes of free axes.")]
+Precisions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--precision",
+        metavar="P",
+        help="fp32, fp16, int8 (the rest float32) or int8+fp16; the types that stand in the model if not given; "
+        "repeatable.",
+    ),
+]
 LatencyBatches = Annotated[
     list[int] | None,
     typer.Option("--latency-batch", min=1, metavar="N", help="Time batches of N on this machine's GPU; repeatable."),
@@ -41,6 +54,7 @@ def build(
     opset: options.Opset = None,
     free_axes: options.FreeAxes = None,
     out: Out = None,
+    precision: Precisions = None,
     runtime: options.Runtime = None,
     shape: options.Shapes = None,
     data: Data = None,
@@ -60,7 +74,9 @@ def build(
     """
     with reporting_errors(debug=debug):
         from quantlab import deployment
+        from quantlab.deployable import in_precision
         from quantlab.engines.tensorrt import BuildSettings, parse_shapes
+        from quantlab.errors import RecipeError
 
         settings = BuildSettings(
             runtime=runtime,
@@ -72,10 +88,43 @@ def build(
             plugins=tuple(map(str, plugins or ())),
             timeout_s=timeout,
         )
+        names: list[str | None] = list(precision or ()) or [None]
+        if len(set(names)) < len(names):
+            raise RecipeError("--precision: one is named twice; name each once")
+        if out is not None and len(names) > 1:
+            raise RecipeError("--out: one file for several precisions; leave it out, or give one --precision")
         batches = tuple(latency_batch or ())
         torch = torch_settings(weights, input_shape, opset, free_axes)
-        built = deployment.build(source, out, settings=settings, data=data, latency_batches=batches, torch=torch)
-        print_result(built.to_json(), lambda: _rendered(built), as_json=json)
+        made = {
+            name: deployment.build(
+                in_precision(source, cast("Precision | None", name), torch=torch),
+                out,
+                settings=settings,
+                data=data,
+                latency_batches=batches,
+            )
+            for name in names
+        }
+        if len(made) == 1:
+            (built,) = made.values()
+            print_result(built.to_json(), lambda: _rendered(built), as_json=json)
+        else:
+            plain = {"builds": {str(name): built.to_json() for name, built in made.items()}}
+            print_result(plain, lambda: _side_by_side(made), as_json=json)
+
+
+def _side_by_side(made: Mapping[str | None, Deployment]) -> RenderableType:
+    """Return several builds as a table, and below it what each says."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="")
+    for title in ("precision", "layers", "INT8", "weights", "activations", "multiply-adds in INT8", "latency"):
+        table.add_column(title, justify="left" if title == "precision" else "right")
+    for name, built in made.items():
+        table.add_row(name, *built.cells)
+    return Group(table, *(part for built in made.values() for part in (Text(), _rendered(built))))
 
 
 def _rendered(built: Deployment) -> RenderableType:

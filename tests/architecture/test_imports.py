@@ -23,7 +23,7 @@ LAYERS = [
     {"search", "contenders"},
     {"recipe"},
     {"inspection", "side_by_side", "job", "run_folder"},
-    {"report", "resume", "deployment", "forecast"},
+    {"report", "resume", "deployment", "deployable", "forecast"},
     {"plots"},
     {"run"},
     {"pipeline"},
@@ -40,6 +40,7 @@ ALLOWED = {
     ("torchgraph", "graph"): "turns a graph into a module",
     ("engines", "qdq"): "the torch engine reads Q/DQ graphs",
     ("interop", "calibrate"): "biases must fit int32 wherever the scales come from",
+    ("deployment", "deployable"): "builds and audits what the other finds",
     ("__main__", "cli"): "is the command line",
 }
 
