@@ -2,7 +2,7 @@
 
 Of each network: FP32, FP16, INT8 and INT8+FP16 engines side by side, the share of the multiply-adds that are done on
 integers, how many attentions are one kernel; and what lint finds in the model that ONNX Runtime's own quantizer makes
-with its defaults, and how many nodes run in INT8 once that is repaired. No engine is run.
+with the settings it documents, and how many nodes run in INT8 once that is repaired. No engine is run.
 """
 
 from __future__ import annotations
