@@ -6,7 +6,7 @@ CORE := $(VENV)/.installed-core
 DEV := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow lint format notebooks bench screenshot clean
+.PHONY: help demo test slow docs-check lint format notebooks bench screenshot clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -34,6 +34,9 @@ test: $(DEV)  ## run the test suite
 slow: $(DEV)  ## real architectures through every target (minutes)
 	$(PIP) transformers scikit-image
 	$(BIN)/python -m pytest -m slow
+
+docs-check: $(DEV)  ## run every command and Python example of README on stand-in files
+	$(BIN)/python -m pytest -m 'docs or not docs' tests/test_readme.py tests/test_readme_commands.py
 
 lint: $(DEV)  ## lint, formatting and types
 	$(BIN)/ruff check .
