@@ -27,8 +27,9 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),
 ]
 
-# float32 keeps 24 bits; errors of single layers add up over up to a hundred.
-TOLERANCE = 1e-5
+# float32 keeps 24 bits; errors of single layers add up over up to a hundred: of these networks RegNet's outputs lie
+# farthest from those in float64, by 2.5e-5 in ONNX Runtime and 2.1e-5 in torch.
+TOLERANCE = 5e-5
 
 FURTHER: dict[str, tuple[str, dict[str, Any], int]] = {
     "deit": ("DeiTForImageClassification", {"num_hidden_layers": 2, "image_size": 64}, 64),

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
+import weakref
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from quantlab.errors import DataError, EngineError, ModelError
+from quantlab.torchgraph.execute import compute
 from quantlab.torchgraph.module import GraphModule
+from quantlab.torchgraph.program import Step
 from tests.graph.models import parsed
 from tests.models import noise, two_convs
 
@@ -57,6 +61,27 @@ def test_dead_tensors_are_let_go() -> None:
     slots = module._program.slots
     assert sorted(dead) == sorted(slots.values())
     assert slots["before"] in module._program.steps[1].dead
+
+
+def test_no_more_tensors_are_alive_than_what_is_read_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = parsed("""g (float[N] x) => (float[N] y) {
+        [a] a = Relu(x) [b] b = Neg(a) [c] c = Abs(b) [d] d = Add(c, a) [e] e = Sigmoid(d) [f] y = Tanh(e) }""")
+    made: dict[str, weakref.ref[torch.Tensor]] = {}
+    alive: dict[str, list[str]] = {}
+
+    def watched(step: Step, values: list[Any]) -> None:
+        alive[step.label] = [name for name, reference in made.items() if reference() is not None]
+        compute(step, values)
+        (slot,) = step.outputs
+        assert slot is not None
+        made[step.label] = weakref.ref(values[slot])
+
+    monkeypatch.setattr("quantlab.torchgraph.module.compute", watched)
+    module = GraphModule(model)
+    a, b, c, d, e, f = (step.label for step in module._program.steps)
+    with torch.no_grad():
+        module(torch.ones(3))
+    assert alive == {a: [], b: [a], c: [a, b], d: [a, c], e: [d], f: [e]}
 
 
 def test_parameters_have_onnx_names_even_with_dots() -> None:
@@ -130,6 +155,14 @@ def test_branches_are_refused_with_what_to_do() -> None:
         [branch] y = If<then_branch = t () => (float[N] a) { a = Relu(x) },
                         else_branch = e () => (float[N] b) { b = Neg(x) }>(c) }""")
     with pytest.raises(ModelError, match=r"control flow \(If 'branch'\) decides at run time"):
+        GraphModule(model)
+
+
+def test_loops_are_refused_with_what_to_do() -> None:
+    model = parsed("""g (int64 times, bool go, float[N] x) => (float[N] y) {
+        [loop] y = Loop<body = body (int64 i, bool on, float[N] v) => (bool again, float[N] w) {
+            again = Identity(on) w = Relu(v) }>(times, go, x) }""")
+    with pytest.raises(ModelError, match=r"control flow \(Loop 'loop'\) .*export the model without it"):
         GraphModule(model)
 
 
