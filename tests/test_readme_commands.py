@@ -28,7 +28,7 @@ NOT_RUN = {
     "--latency-batch": "needs a GPU",
     "--engine tensorrt": "needs a GPU",
     ".plan ": "needs a GPU",
-    "--runtime tensorrt": "needs a GPU and the engine built on it",
+    "--runtime tensorrt": "needs the package tensorrt, which wants a GPU",
 }
 TIMEOUT_S = 280
 CLASSES = 3
