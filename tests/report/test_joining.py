@@ -151,4 +151,12 @@ def test_the_page_shows_every_run_and_no_name_becomes_markup(reports):
     page = Page(joined_to_html(join({HOSTILE: reports["base"], "crude": reports["crude"]})))
     assert page.tags("img") == []
     assert HOSTILE in page.said()
-    assert len([tag for tag in page.tags("th") if tag["scope"] == "row"]) == 4 + 2
+    assert len([tag for tag in page.tags("th") if tag["scope"] == "row"]) == 4 + 2 + 2
+
+
+def test_drawn_intervals_have_their_own_table_so_that_the_numbers_stay_in_view(reports):
+    tables = joined_to_html(join(reports)).split("<table")[1:]
+    assert "Peak MB" in tables[0]
+    assert "<svg" not in tables[0]
+    assert "<svg" in tables[1]
+    assert "points against" in tables[1]

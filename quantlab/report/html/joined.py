@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree.ElementTree import Element
 
-from quantlab.report.html.markup import Child, element, number, row, table
+from quantlab.report.html.markup import element, number, row, table
 from quantlab.report.html.plots import Axis, interval_plot
 from quantlab.report.html.shell import page_of
 from quantlab.report.joined_text import HEADS, cells, plain_setting
@@ -27,24 +27,37 @@ def joined_sections(joined: Joined) -> list[Element]:
     )
     foot = element("p", SIMULATED, class_="quiet") if any(r.content["is_simulated"] for r in joined.rows) else None
     models = element("section", element("h2", "Models"), _models(joined), foot)
-    return [head, models, *_settings(joined)]
+    return [head, models, *_drawn(joined), *_settings(joined)]
 
 
 def _models(joined: Joined) -> Element:
-    intervals = [r.difference.interval for r in joined.rows if r.difference is not None and r.difference.interval]
-    axis = Axis.around(intervals, mark=0.0)
-    lines = [_line(joined_row, axis) for joined_row in joined.rows]
-    return table([*HEADS[:2], "Drawn", *HEADS[2:]], lines, caption="Every model of every run", class_="searchable")
+    lines = [_line(joined_row) for joined_row in joined.rows]
+    return table(HEADS, lines, caption="Every model of every run", class_="searchable")
 
 
-def _line(joined_row: JoinedRow, axis: Axis) -> Element:
+def _line(joined_row: JoinedRow) -> Element:
     run, model, *numbers = cells(joined_row)
+    return row(run.text, model.text, *(number(cell.text, cell.value) for cell in numbers))
+
+
+def _drawn(joined: Joined) -> list[Element]:
+    # A table of its own: beside the numbers, the drawings push columns out of a window 1280 pixels wide.
+    intervals = [r.difference.interval for r in joined.rows if r.difference is not None and r.difference.interval]
+    if not intervals:
+        return []
+    axis = Axis.around(intervals, mark=0.0)
+    lines = [line for joined_row in joined.rows for line in _drawn_line(joined_row, axis)]
+    drawn = table(["Run", "Model", "Drawn"], lines, caption="Points against the first run, with their intervals")
+    return [element("section", element("h2", "Against the first run"), drawn)]
+
+
+def _drawn_line(joined_row: JoinedRow, axis: Axis) -> list[Element]:
+    run, model, *_ = cells(joined_row)
     difference = joined_row.difference
-    drawn: Child = ""
-    if difference is not None and difference.interval is not None and difference.points is not None:
-        said = f"{difference.points:+.2f} points against {difference.counterpart} of the first run"
-        drawn = interval_plot(axis, difference.points, difference.interval, label=said)
-    return row(run.text, model.text, drawn, *(number(cell.text, cell.value) for cell in numbers))
+    if difference is None or difference.interval is None or difference.points is None:
+        return []
+    said = f"{difference.points:+.2f} points against {difference.counterpart} of the first run"
+    return [row(run.text, model.text, interval_plot(axis, difference.points, difference.interval, label=said))]
 
 
 def _settings(joined: Joined) -> list[Element]:
