@@ -41,6 +41,7 @@ def test_every_setting_reaches_the_recipe(quantlab: Quantlab):
         *("--keep-float", "conv1", "--target", "onnxruntime", "--target", "tensorrt", "--samples", "8"),
         *("--eval-samples", "5", "--batch-size", "3", "--output", "scores", "--top-k", "2", "--threads", "1"),
         *("--seed", "7", "--memory-cap-mb", "64", "--no-latency", "--preprocess", "unit,resize=8"),
+        *("--layer-samples", "16", "--weight-scales", "per-tensor", "--engine", "onnxruntime", "--device", "cpu"),
     ]
     recipe = content(quantlab("ptq", *NET, *typed, "--json").out)["recipe"]
     assert recipe == {
@@ -51,7 +52,7 @@ def test_every_setting_reaches_the_recipe(quantlab: Quantlab):
         "preprocess": {"preset": "unit", "resize": 8},
         "calibrator_options": {"percentile": 99.9},
         "weight_ranges": "mse",
-        "weight_scales": "per-channel",
+        "weight_scales": "per-tensor",
         "targets": ["onnxruntime", "tensorrt"],
         "keep_float": ["Gemm", "conv1"],
         "samples": 8,
@@ -65,6 +66,14 @@ def test_every_setting_reaches_the_recipe(quantlab: Quantlab):
         "memory_cap_mb": 64,
         "layer_samples": 16,
         "libraries": [],
+        "engine": "onnxruntime",
+        "device": "cpu",
+        "qat": {},
+        # Those of a torch model, which an ONNX file is refused with.
+        "weights": None,
+        "input_shapes": [],
+        "opset": None,
+        "free_axes": None,
     }
 
 

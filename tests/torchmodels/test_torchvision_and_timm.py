@@ -112,7 +112,7 @@ def test_random_weights_are_the_same_each_time_and_marked():
         ("torchvision:qqq", r"torchvision\.models\.list_models\(\) lists them"),
         ("timm:tinny", "timm has no network 'tinny'; did you mean tiny"),
         ("torchvision:far_away", "weights cannot be had .*no network.*--weights FILE, or --weights random"),
-        ("timm:far_away", "weights cannot be had .*cannot reach the hub\\); give --weights FILE"),
+        ("timm:far_away", "weights cannot be had .*cannot reach the hub and more\\); give --weights FILE"),
         ("torchvision:unpublished", "publishes no weights for it; give --weights FILE or random"),
         ("torchvision:tiny,clases=3", "cannot be built .*unexpected keyword argument 'clases'.*look at the settings"),
     ],
