@@ -1,8 +1,6 @@
 """The pages in a real browser: scripts run to their end, and sorting, searching, themes and sliders work."""
 
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,17 +13,12 @@ from quantlab.report.html import joined_to_html, to_html
 from quantlab.report.joining import join
 from quantlab.report.report import Report
 from quantlab.scheme import Scheme
+from tests.browser import headless, needs_browser
 from tests.report.test_html import HOSTILE, with_name
 from tests.runs import UNTIMED, classifier, images, labels
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(BROWSER is None or DRIVER is None, reason="needs chromium and chromedriver")
-FLAGS = (
-    *("--headless", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-)
+pytest.importorskip("selenium.webdriver", reason="needs selenium")
+pytestmark = needs_browser
 
 
 @pytest.fixture(scope="module")
@@ -38,16 +31,8 @@ def report() -> Report:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(BROWSER)
-    for flag in FLAGS:
-        options.add_argument(flag)
-    if os.geteuid() == 0:
-        options.add_argument("--no-sandbox")  # chromium refuses to start for root with one
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
+    with headless() as driver:
+        yield driver
 
 
 @pytest.fixture(scope="module")

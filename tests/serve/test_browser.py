@@ -1,7 +1,5 @@
 """The pages in a real browser: scripts run under the policy, nothing overflows, and a choice holds."""
 
-import os
-import shutil
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -10,16 +8,11 @@ import pytest
 from werkzeug.serving import make_server
 
 from quantlab.serve.app import create_app
+from tests.browser import headless, needs_browser
 from tests.serve.conftest import workbench_of
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(BROWSER is None or DRIVER is None, reason="needs chromium and chromedriver")
-FLAGS = (
-    *("--headless", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-)
+pytest.importorskip("selenium.webdriver", reason="needs selenium")
+pytestmark = needs_browser
 
 
 @pytest.fixture(scope="module")
@@ -37,16 +30,8 @@ def address(made) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(BROWSER)
-    for flag in FLAGS:
-        options.add_argument(flag)
-    if os.geteuid() == 0:
-        options.add_argument("--no-sandbox")  # chromium refuses to start for root with one
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
+    with headless() as driver:
+        yield driver
 
 
 def resize(browser, width: int) -> None:
