@@ -144,8 +144,8 @@ def test_options_of_the_other_engine_are_refused(
 
 
 def test_the_reports_page_shows_the_gpus_clock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from quantlab.markup import to_markup
     from quantlab.report.html.comparison import costs
-    from quantlab.report.html.markup import to_markup
 
     play_machine(monkeypatch)
     build_plan(classifier(), tmp_path / "net.plan")

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from xml.etree.ElementTree import Element
 
-from quantlab.report.html.markup import Child, element, number, row, table
+from quantlab.markup import Child, element, number, row, table
 from quantlab.report.tables import SIMULATED
 from quantlab.serve.trial import Answer, top_classes
 

@@ -21,9 +21,9 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
 
 from quantlab.errors import DataError, QuantlabError, RunError
+from quantlab.markup import element
 from quantlab.report.html import to_html
 from quantlab.report.html.joined import joined_sections
-from quantlab.report.html.markup import element
 from quantlab.report.joining import join
 from quantlab.serve.guard import add_guard
 from quantlab.serve.list_page import list_page

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
-from quantlab.report.html.markup import Child, element, number, row, table
+from quantlab.markup import Child, element, number, row, table
 from quantlab.report.tables import SIMULATED
 from quantlab.serve.page import address, page
 from quantlab.serve.run_list import ModelRow, RunEntry

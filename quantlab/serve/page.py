@@ -11,7 +11,7 @@ from importlib import resources
 from urllib.parse import urlencode
 from xml.etree.ElementTree import Element
 
-from quantlab.report.html.markup import Child, element, to_markup
+from quantlab.markup import Child, element, to_markup
 from quantlab.report.html.shell import read_asset
 
 POLICY = "; ".join(

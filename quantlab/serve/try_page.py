@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
 
-from quantlab.report.html.markup import Child, element
+from quantlab.markup import Child, element
 from quantlab.serve.answers import answer_sections
 from quantlab.serve.page import address, page
 from quantlab.serve.trial import Answer

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from quantlab.markup import to_markup
 from quantlab.report.html.curves import Curve, curves
-from quantlab.report.html.markup import to_markup
 from quantlab.report.html.training import training
 
 

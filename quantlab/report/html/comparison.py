@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from quantlab.markup import Child, element, number, row, table
 from quantlab.report.html.data import latencies, tradeoff
 from quantlab.report.html.figures import figure
-from quantlab.report.html.markup import Child, element, number, row, table
 from quantlab.report.html.plots import Axis, interval_plot
 from quantlab.report.tables import SIMULATED, decibels
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree.ElementTree import Element
 
-from quantlab.report.html.markup import element
+from quantlab.markup import element
 
 
 def figure(plot: str, caption: str, *, label: str, key: str = "") -> Element:

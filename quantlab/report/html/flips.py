@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from quantlab.report.html.markup import Child, element, number, row, table
+from quantlab.markup import Child, element, number, row, table
 from quantlab.report.joining import bits_of
 
 _PICTURE = re.compile(r"data:image/(png|jpeg);base64,[A-Za-z0-9+/=]+")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from quantlab.report.html.markup import element
+from quantlab.markup import element
 from quantlab.report.tables import decibels
 
 # More models than this are compared in the tables, not in the head.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from quantlab.report.html.markup import element
+from quantlab.markup import element
 
 _COLUMNS = ("Low", "High", "Clipped", "Clipping error", "Rounding error", "SQNR")
 _SLIDER = {"type": "range", "min": "1", "max": "1000", "step": "1", "value": "1000"}

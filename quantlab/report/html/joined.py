@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree.ElementTree import Element
 
-from quantlab.report.html.markup import element, number, row, table
+from quantlab.markup import element, number, row, table
 from quantlab.report.html.plots import Axis, interval_plot
 from quantlab.report.html.shell import page_of
 from quantlab.report.joined_text import HEADS, cells, plain_setting

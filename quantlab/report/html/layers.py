@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from quantlab.markup import Child, element, number, row, table
 from quantlab.report.html.figures import figure
-from quantlab.report.html.markup import Child, element, number, row, table
 from quantlab.report.tables import error_sentences
 
 _NONE = "–"

@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from quantlab.markup import element
 from quantlab.report.html.comparison import answers, costs
 from quantlab.report.html.data import page_data
 from quantlab.report.html.flips import flips
 from quantlab.report.html.head import head, warnings
 from quantlab.report.html.histogram import explorer
 from quantlab.report.html.layers import layers
-from quantlab.report.html.markup import element
 from quantlab.report.html.provenance import provenance
 from quantlab.report.html.resources import resources
 from quantlab.report.html.shell import page_of

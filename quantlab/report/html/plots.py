@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
-from quantlab.report.html.markup import element
+from quantlab.markup import element
 
 _WIDTH, _HEIGHT, _MARGIN = 160.0, 20.0, 6.0
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from quantlab.report.html.markup import Child, element, number, row, table
+from quantlab.markup import Child, element, number, row, table
 
 
 def provenance(content: Mapping[str, Any]) -> Element:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from quantlab.markup import element, number, row, table
 from quantlab.report.html.figures import figure
-from quantlab.report.html.markup import element, number, row, table
 
 
 def resources(content: Mapping[str, Any]) -> Element | None:

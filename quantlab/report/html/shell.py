@@ -14,7 +14,7 @@ from string import Template
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from quantlab.report.html.markup import element, to_data, to_markup
+from quantlab.markup import element, to_data, to_markup
 
 SCRIPTS = ("theme.js", "tables.js")
 """What every page runs."""

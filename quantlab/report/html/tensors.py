@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from quantlab.report.html.markup import element, number, row, table
+from quantlab.markup import element, number, row, table
 
 _NONE = "–"
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from quantlab.markup import Child, element, number, row, table
 from quantlab.report.html.curves import Curve, curves
-from quantlab.report.html.markup import Child, element, number, row, table
 
 _NONE = "–"
 
