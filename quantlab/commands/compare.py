@@ -17,6 +17,7 @@ Examples:
   quantlab compare
   quantlab compare --model net.onnx --data calib.npz --target tensorrt
   quantlab compare --calibrators minmax --calibrators entropy
+  quantlab compare --model net.onnx --data calib.npz --engine torch --device cuda
 """
 
 Calibrators = Annotated[
@@ -54,6 +55,8 @@ def compare(
     no_latency: options.NoLatency = False,
     output: options.Output = None,
     top_k: options.TopK = 1,
+    engine: options.Engine = "onnxruntime",
+    device: options.Device = "auto",
     threads: options.Threads = None,
     seed: options.Seed = 0,
     memory_cap_mb: options.MemoryCap = 512,
@@ -96,6 +99,8 @@ def compare(
                 "latency_batches": latency_batches(latency_batch, is_off=no_latency),
                 "output": output,
                 "top_k": top_k,
+                "engine": engine,
+                "device": device,
                 "threads": threads,
                 "seed": seed,
                 "memory_cap_mb": memory_cap_mb,

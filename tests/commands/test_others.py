@@ -33,6 +33,19 @@ def test_compare_shows_every_calibrator_and_its_ranges(quantlab: Quantlab):
     assert "onnxruntime mse" not in again.out
 
 
+@pytest.mark.torch
+def test_compare_collects_with_torch_where_it_is_told_to(quantlab: Quantlab):
+    words = ("compare", *NET, *FAST, "--out", "run", "--calibrators", "minmax")
+    torch = ("--engine", "torch", "--device", "cpu")
+    assert quantlab(*words).code == 0
+    # Statistics of another engine are others, so those in the folder do not hold.
+    assert "were in the folder already" not in quantlab(*words, *torch).out
+    assert "were in the folder already" in quantlab(*words, *torch).out
+    said = quantlab(*words, "--engine", "torch", "--device", "abacus", "--out", "another")
+    assert (said.code, said.out) == (1, "")
+    assert "device 'abacus' is unknown" in said.err
+
+
 def test_evaluate_shows_models_side_by_side(quantlab: Quantlab, run: Path):
     models = ("run/model.fp32.onnx", "run/model.onnxruntime.int8.onnx", "run/model.tensorrt.int8.onnx")
     said = quantlab("evaluate", *models, "--data", "samples.npz", "--threads", "1", "--no-latency")
