@@ -36,6 +36,7 @@ from quantlab.graph.model import Model
 from quantlab.graph.save import save
 from quantlab.opening import check_torch_settings
 from quantlab.torchmodels import TorchSettings
+from quantlab.zoo import digits_model_path
 
 ENGINES = ("onnxruntime", *RUNTIMES)
 """The runtimes that can be audited, by the names that users type."""
@@ -110,8 +111,9 @@ def build(
     Args:
         source: a model, float or with Q/DQ pairs, or the folder of a run, whose model for `tensorrt` is built; or one
             of these in a precision, see `in_precision`.
-        out: where the plan goes; None for beside the model, with the suffix `.plan`. A model that is turned into
-            half precision is written beside the plan, with its precision in the name.
+        out: where the plan goes; None for beside the model, or for the bundled network in the working folder, with
+            the suffix `.plan`. A model that is turned into half precision is written beside the plan, with its
+            precision in the name.
         settings: how to build.
         data: samples that tell the sizes of free axes, as for `--data`; None if the settings or the model do.
         latency_batches: time the plan on this machine's GPU at these batch sizes.
@@ -168,7 +170,12 @@ def _megabytes(size_bytes: int | None) -> str:
 
 
 def _beside(model: Path, precision: Precision | None) -> Path:
-    """Return where the plan of a model goes: `net.plan`, or with a precision `net.fp16.plan`."""
+    """Return where the plan of a model goes: `net.plan`, or with a precision `net.fp16.plan`.
+
+    That of the bundled network goes to the working folder: the package is no place for results.
+    """
+    if model == digits_model_path():
+        model = Path(model.name)
     if precision is None:
         return model.with_suffix(".plan")
     return model.with_name(f"{model.stem.removesuffix('.int8').removesuffix('.fp32')}.{precision}.plan")

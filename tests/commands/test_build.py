@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from quantlab.zoo import digits_model_path
 from tests.commands.conftest import Quantlab
 from tests.rtx import requires_rtx
 
@@ -54,6 +55,18 @@ def test_a_build_prints_lines_that_can_be_pasted(quantlab: Quantlab, workplace: 
     assert (workplace / "net.plan.json").exists()
     (line,) = [line for line in said.out.splitlines() if line.startswith("trtexec") and "--stronglyTyped" in line]
     assert "--saveEngine=net.plan" in line
+
+
+@requires_rtx
+@pytest.mark.tensorrt
+def test_a_plan_of_the_bundled_network_is_never_written_into_the_package(quantlab: Quantlab, workplace: Path) -> None:
+    before = sorted(digits_model_path().parent.iterdir())
+    said = quantlab("build", "digits", "--precision", "fp16")
+    assert said.code == 0, said.err
+    assert sorted(path.name for path in workplace.glob("digits*")) == [
+        *("digits.fp16.onnx", "digits.fp16.plan", "digits.fp16.plan.json"),
+    ]
+    assert sorted(digits_model_path().parent.iterdir()) == before
 
 
 @requires_rtx
