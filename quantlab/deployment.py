@@ -141,7 +141,8 @@ def build(
     shapes = profile_for(model.inputs, settings.shapes, None if data is None else seen_shapes(data, model.inputs))
     record = build_plan(model, path, replace(settings, shapes=shapes))
     audit = None if deployable.plan is None else _audit_plan(deployable, record)
-    lines = command_lines(onnx, path, shapes, replace(settings, runtime=record.runtime))
+    free = {spec.name: shapes[spec.name] for spec in model.inputs if spec.has_free_axis}
+    lines = command_lines(onnx, path, free, replace(settings, runtime=record.runtime))
     return Deployment(path, record, audit, lines, _timed(model, path, record, latency_batches))
 
 

@@ -149,3 +149,18 @@ def test_samples_tell_the_free_axes_of_a_float_model(tmp_path: Path) -> None:
     assert made.audit is None
     assert made.record.shapes == parse_shapes(["x:1x2x12x8,8x2x12x8,32x2x12x8"])
     assert "for compute capability 8.9" in str(made)
+
+
+@requires_rtx
+@pytest.mark.tensorrt
+@pytest.mark.parametrize(("batch", "is_told"), [("N", True), ("4", False)])
+def test_lines_tell_the_shapes_of_inputs_that_the_model_leaves_free(
+    batch: str, *, is_told: bool, tmp_path: Path
+) -> None:
+    text = f"""
+    <ir_version: 10, opset_import: ["": 18]>
+    net (float[{batch}, 8] x) => (float[{batch}, 8] y) {{ y = Relu(x) }}
+    """
+    made = build(model_from_text(text, {}), tmp_path / "n.plan", settings=replace(RTX, shapes=parse_shapes(["x:4x8"])))
+    for line in made.command_lines.values():
+        assert ("--optShapes=x:4x8" in line) == is_told

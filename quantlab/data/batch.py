@@ -38,6 +38,11 @@ class InputSpec:
         first = self.shape[0] if self.shape else None
         return first if isinstance(first, int) else None
 
+    @property
+    def has_free_axis(self) -> bool:
+        """Whether the model leaves the size of any axis open, or even their number."""
+        return self.shape is None or not all(isinstance(size, int) for size in self.shape)
+
     def __str__(self) -> str:
         shape = "?" if self.shape is None else ", ".join("?" if d is None else str(d) for d in self.shape)
         return f"{self.name}: {self.dtype}[{shape}]"
