@@ -29,7 +29,9 @@ Examples:
 """
 
 Source = Annotated[str, typer.Argument(metavar="MODEL|RUN", help=f"{options.MODEL_FORMS}; or the folder of a run.")]
-Out = Annotated[Path | None, typer.Option(metavar="FILE", help="The plan; beside the model if not given, for `digits` here.")]
+Out = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="The plan; if not given, beside the model (of `digits`: here).")
+]
 Data = Annotated[str | None, typer.Option(metavar="DATA", help="Samples that tell the sizes of free axes.")]
 Precisions = Annotated[
     list[str] | None,
