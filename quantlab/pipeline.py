@@ -125,7 +125,8 @@ def run_job(
             folder.write_plans(job.plans)
             folder.write_models(job.model, int8_models)
         evaluation = evaluate_for(job, int8_models, progress=watched)
-        layerwise = layers_for(job, int8_models, progress=watched)
+        changed = {target: made.model for target, made in quantized.items() if made.plan.points}
+        layerwise = layers_for(job, changed, progress=watched)
     outcome = Outcome(
         job=job,
         statistics=collected.statistics,
@@ -185,15 +186,13 @@ def evaluate_for(job: Job, int8_models: Mapping[str, Model], *, progress: Progre
 
 
 def layers_for(job: Job, int8_models: Mapping[str, Model], *, progress: Progress = silent) -> Mapping[str, Layerwise]:
-    """Return what each layer of INT8 models costs, by target; models in which nothing is quantized are left out."""
+    """Return what each layer of INT8 models costs, by target."""
     recipe, timed = job.recipe, _latency_batches(job)
     settings = LayerSettings(recipe.layer_samples, timed[0] if timed else None, recipe.memory_cap_mb * 2**20)
-    models = {name: model for name, model in int8_models.items() if job.plans[name.split()[0]].points}
     found = {}
-    with progress("looking at layers", len(models)) as advance:
-        for name, model in models.items():
-            engine = _engine_for(job, name.split()[0])
-            found[name] = look_at_layers(job.model, model, engine, job.evaluation, settings)
+    with progress("looking at layers", len(int8_models)) as advance:
+        for target, model in int8_models.items():
+            found[target] = look_at_layers(job.model, model, _engine_for(job, target), job.evaluation, settings)
             advance(1)
     return found
 

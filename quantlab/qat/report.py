@@ -11,6 +11,8 @@ import numpy as np
 
 from quantlab.affine import Encodings
 from quantlab.evaluation import Evaluation
+from quantlab.evaluation.resources import Resources
+from quantlab.layerwise import Layerwise
 from quantlab.pipeline import late_warnings
 from quantlab.plan import Plan
 from quantlab.qat.history import EpochRecord, History
@@ -38,6 +40,7 @@ class Trained:
         quantized: plan, encodings, INT8 model and audit after training.
         history: the epochs.
         evaluation: the float model, the start, the trained model.
+        layerwise: what each layer of the trained model costs.
         parity: how far the INT8 model does what the trained module does.
     """
 
@@ -47,6 +50,7 @@ class Trained:
     quantized: Quantized
     history: History
     evaluation: Evaluation
+    layerwise: Layerwise
     parity: Parity
 
 
@@ -84,7 +88,12 @@ def moved_scales(plan: Plan, before: Encodings, after: Encodings) -> tuple[Moved
 
 
 def build_qat_report(
-    trained: Trained, before: Encodings, *, files: Mapping[str, FileEntry], command: Sequence[str] | None
+    trained: Trained,
+    before: Encodings,
+    *,
+    files: Mapping[str, FileEntry],
+    command: Sequence[str] | None,
+    resources: Resources,
 ) -> Report:
     """Return the report of a training.
 
@@ -93,6 +102,7 @@ def build_qat_report(
         before: the encodings it started from.
         files: what the run has written, by name.
         command: the command line, or None for a call from Python.
+        resources: what the run took of the machine.
     """
     opened = trained.opened
     outcome = Outcome(
@@ -104,6 +114,8 @@ def build_qat_report(
         warnings=(*opened.warnings, *training_warnings(trained), *late_warnings(opened.job, trained.evaluation)),
         files=files,
         command=command,
+        layerwise={opened.target: trained.layerwise},
+        resources=resources,
     )
     section = without_private_paths(_section(trained, before))
     return Report({**build_report(outcome).content, "qat": section})

@@ -17,10 +17,11 @@ from quantlab.audit import audit_onnxruntime
 from quantlab.engines.onnxruntime import OnnxRuntime
 from quantlab.engines.torch_device import device_named
 from quantlab.evaluation import Evaluation
+from quantlab.evaluation.resources import Monitor
 from quantlab.fingerprint import fingerprint
 from quantlab.graph.model import Model
 from quantlab.graph.save import save
-from quantlab.pipeline import evaluate_for
+from quantlab.pipeline import evaluate_for, layers_for
 from quantlab.qat.history import History
 from quantlab.qat.hooks import Hooks
 from quantlab.qat.loop import Training, fit
@@ -135,26 +136,23 @@ def train_recipe(
 ) -> QatRun:
     """Do what a recipe and settings say; see `train`."""
     folder = None if place.out is None else RunFolder(place.out)
-    opened, training, history = _fitted(recipe, settings, inputs, hooks, place)
-    qdq_model, int8_model = training.module.qdq_model(), finish(training.module)
-    if folder:
-        whole = dataclasses.replace(recipe, qat=table_of(settings, inputs, recipe.qat))
-        folder.write_recipe(whole)
-        _write(folder, opened, settings, qdq_model, int8_model)
-    models = {f"{opened.target} {opened.stage}": opened.before.model, f"{opened.target} qat": int8_model}
-    evaluation = evaluate_for(opened.job, models, progress=hooks.progress)
-    parity = _parity(opened, training, int8_model)
-    quantized = _quantized(opened, qdq_model, int8_model)
-    trained = Trained(opened, settings, training.samples, quantized, history, evaluation, parity)
-    files = folder.entries() if folder else {}
-    report = build_qat_report(trained, read(opened.start.model)[1], files=files, command=place.command)
+    with Monitor() as monitor:
+        hooks = replace(hooks, progress=monitor.watching(hooks.progress))
+        opened, training, history = _fitted(recipe, settings, inputs, hooks, place)
+        qdq_model, int8_model = training.module.qdq_model(), finish(training.module)
+        if folder:
+            folder.write_recipe(replace(recipe, qat=table_of(settings, inputs, recipe.qat)))
+            _write(folder, opened, settings, qdq_model, int8_model)
+        trained = _judged(opened, training, history, _quantized(opened, qdq_model, int8_model))
+    before, files = read(opened.start.model)[1], folder.entries() if folder else {}
+    report = build_qat_report(trained, before, files=files, command=place.command, resources=monitor.result())
     if folder:
         folder.write_text(PAGE, to_html(report))
         folder.write_text(REPORT, report.to_json())
         folder.publish()
         (folder.path / CHECKPOINT).unlink(missing_ok=True)
     path = folder.path if folder else None
-    return QatRun(recipe, settings, opened.job.model, qdq_model, int8_model, history, evaluation, report, path)
+    return QatRun(recipe, settings, opened.job.model, qdq_model, int8_model, history, trained.evaluation, report, path)
 
 
 def assist_training(
@@ -208,6 +206,22 @@ def _fingerprint(opened: Opened, settings: QatSettings) -> str:
     recipe = opened.job.recipe
     teacher = fingerprint(opened.job.model, opened.samples.head(1), ())
     return fingerprint(opened.start.model, opened.samples, (teacher, str(decisive), str((recipe.seed, recipe.output))))
+
+
+def _judged(opened: Opened, training: Training, history: History, quantized: Quantized) -> Trained:
+    """Return what a training made, compared with the float model and with the start."""
+    target, model, progress = opened.target, quantized.model, training.hooks.progress
+    models = {f"{target} {opened.stage}": opened.before.model, f"{target} qat": model}
+    return Trained(
+        opened=opened,
+        settings=training.settings,
+        samples=training.samples,
+        quantized=quantized,
+        history=history,
+        evaluation=evaluate_for(opened.job, models, progress=progress),
+        layerwise=layers_for(opened.job, {target: model}, progress=progress)[target],
+        parity=_parity(opened, training, model),
+    )
 
 
 def _parity(opened: Opened, training: Training, int8_model: Model) -> Parity:

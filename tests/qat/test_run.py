@@ -22,6 +22,7 @@ from quantlab.graph.save import save, to_bytes
 from quantlab.qat import EpochRecord, Hooks, QatRun, QatSettings, finish, prepare, train
 from quantlab.qat.parity import parity_of
 from quantlab.recipe import Recipe
+from quantlab.side_by_side import Samples
 from quantlab.zoo import digits_model_path
 from quantlab.zoo.stress import with_channels_apart
 from tests.qat.networks import augmented, digits, integers_of, solved_network
@@ -98,6 +99,24 @@ def test_the_report_has_the_epochs_the_gain_and_the_scales_that_moved(hard_run: 
     assert first["after"] / first["before"] == pytest.approx(first["factor"])
     assert [row["name"] for row in report["evaluation"]["rows"]] == ["fp32", "onnxruntime ptq", "onnxruntime qat"]
     assert report["targets"]["onnxruntime"]["audit"]["share"] == 1.0
+
+
+def test_the_report_tells_layers_of_the_trained_model_and_what_the_run_took_as_that_of_ptq(hard_run: QatRun):
+    content = hard_run.report.content
+    layers = content["targets"]["onnxruntime"]["layers"]
+    assert [row["node"] for row in layers["rows"]] == [node.name for node in hard_run.model.graph]
+    eight = Samples(tuple(array[:8] for array in digits("evaluation")))
+    difference = quantlab.diff(hard_run.model, hard_run.int8_model, eight)
+    ours = next(layer.sqnr for layer in difference.layers if layer.tensor == "scores")
+    told = layers["errors"]["outputs"][0]["quantization"]
+    assert told == pytest.approx(ours.to_json(), rel=1e-9)
+    assert next(row["sqnr_db"] for row in layers["rows"] if row["node"] == "head") == round(ours.db, 2)
+    labels = [step["label"] for step in content["resources"]["steps"]]
+    assert {"collecting statistics", "epoch 1/8", "epoch 8/8", "looking at layers"} <= set(labels)
+    assert hard_run.folder is not None
+    page = (hard_run.folder / "report.html").read_text(encoding="utf-8")
+    assert 'data-plot="noise" data-key="onnxruntime"' in page
+    assert "What the run took" in page
 
 
 def test_where_no_epoch_is_better_the_start_is_returned_and_it_is_said():
