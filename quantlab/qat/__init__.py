@@ -2,8 +2,8 @@
 
     run = quantlab.qat.train("net.onnx", "train.npz", settings=quantlab.qat.QatSettings(epochs=5))
 
-    module = quantlab.qat.prepare("net.qdq.onnx")        a torch module, for a training loop of your own
-    int8_model = quantlab.qat.finish(module)             and back to an INT8 model
+    module = quantlab.qat.prepare("net.onnx", "calib.npz")    a torch module, for a training loop of your own
+    int8_model = quantlab.qat.finish(module)                  and back to an INT8 model
 
 `quantlab.qat` is this package, for the sake of `prepare` and `finish`, and so it cannot be a function beside
 `quantlab.ptq`: that function is `train`. Names are imported on first use, since all

@@ -24,7 +24,7 @@ from quantlab.opening import check_torch_settings, open_model, preprocess_for
 from quantlab.pipeline import OPENING, quantize
 from quantlab.progress import Progress
 from quantlab.qat.settings import QatSettings
-from quantlab.qat.start import Start, start_from_model, start_from_quantized
+from quantlab.qat.start import Start, plan_to_train, start_from_model, start_from_quantized
 from quantlab.qat.without_pairs import without_pairs
 from quantlab.qdq import read
 from quantlab.qdq.insert import TARGET_KEY
@@ -132,15 +132,13 @@ def _from_float(
         raise RecipeError("reference: it is the float model of a Q/DQ model, and this model is float itself")
     with progress(OPENING, 1):
         job = open_job(recipe, Inputs(model, inputs.data, inputs.eval_data))
-    ((target, plan),) = job.plans.items()
-    if not plan.points:
-        raise ModelError(f"{job.model.name}: there is nothing to train; {job.warnings[-1]}")
+    plan = plan_to_train(job)
     collected = collecting(job)
     before = quantize(job, plan, collected.statistics, recipe.calibrator_with_options())
     start = start_from_quantized(job.model, before)
     samples = _training_batches(job, inputs, settings)
     notes = () if collected.note is None else (collected.note,)
-    return Opened(job, target, start, before, "ptq", collected.statistics, samples, notes)
+    return Opened(job, plan.target, start, before, "ptq", collected.statistics, samples, notes)
 
 
 def _from_quantized(

@@ -1,12 +1,14 @@
 """What a training starts from: a Q/DQ model whose weights and biases are float, and the plan that bakes it again.
 
-From a run of `ptq` both are there, with the weights of the float model, and a Q/DQ model that training left holds its
-plan in its metadata. From any other Q/DQ model, another tool's too, the plan is read from the graph, and what is
-integer already becomes the float values that it stands for.
+A float model becomes one with samples, which are collected and decided on as by `ptq`, and nothing else. From a run of
+`ptq` both are there, with the weights of the float model, and a Q/DQ model that training left holds its plan in its
+metadata. From any other Q/DQ model, another tool's too, the plan is read from the graph, and what is integer already
+becomes the float values that it stands for.
 """
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 
 import onnx_ir as ir
@@ -17,11 +19,16 @@ from quantlab.graph.passes.lift_constants import lift_constants
 from quantlab.graph.passes.name_everything import name_everything
 from quantlab.graph.passes.raise_opset import raise_opset
 from quantlab.graph.quantized import quantized_nodes
-from quantlab.pipeline import Run
+from quantlab.job import Inputs, Job, open_job
+from quantlab.pipeline import Run, quantize
 from quantlab.plan import Plan, Point, Reader
 from quantlab.qdq import insert, read
+from quantlab.recipe import Recipe
 from quantlab.report.build import Quantized
+from quantlab.resume import collect_for
 from quantlab.torchgraph.unbake import unbake
+
+_logger = logging.getLogger(__name__)
 
 PLAN_KEY = "quantlab.plan"
 """Where a Q/DQ model that training left holds its plan, in its metadata."""
@@ -58,6 +65,40 @@ def start_from_quantized(model: Model, made: Quantized) -> Start:
     return Start(insert(model, made.plan, made.encodings), made.plan)
 
 
+def start_from_samples(model: Model, data: object, recipe: Recipe) -> Start:
+    """Return the start from a float model and the samples that calibrate it; nothing is evaluated or written.
+
+    What a report would warn of is logged.
+
+    Args:
+        model: the float model; it is not changed.
+        data: what `--data` takes, or any re-iterable of samples; all of them calibrate, up to `samples`.
+        recipe: how, and for which one target; what it calls model and data plays no part.
+
+    Raises:
+        QuantlabError: as `ptq` does; or nothing of the model is quantized.
+    """
+    # Samples to evaluate on are not needed, and must not be taken away from those that calibrate.
+    job = open_job(recipe, Inputs(model, data, data))
+    plan = plan_to_train(job)
+    for warning in job.warnings:
+        _logger.warning("%s", warning)
+    statistics = collect_for(job).statistics
+    return start_from_quantized(job.model, quantize(job, plan, statistics, job.recipe.calibrator_with_options()))
+
+
+def plan_to_train(job: Job) -> Plan:
+    """Return the plan of a job's only target.
+
+    Raises:
+        ModelError: it quantizes nothing.
+    """
+    (plan,) = job.plans.values()
+    if not plan.points:
+        raise ModelError(f"{job.model.name}: there is nothing to train; {job.warnings[-1]}")
+    return plan
+
+
 def start_from_model(model: Model) -> Start:
     """Return the start from a Q/DQ model, baked or not, of any tool.
 
@@ -86,7 +127,10 @@ def _why_no_pairs(model: Model) -> str:
             f"{model.name}: {integer[0]} computes in integers, which have no gradient, and there are no Q/DQ pairs; "
             "export it with QuantizeLinear and DequantizeLinear nodes, or give the float model it was made from"
         )
-    return f"{model.name}: it has no Q/DQ pairs to train; give samples to quantize it with, or a run of quantlab.ptq"
+    return (
+        f"{model.name}: it has no Q/DQ pairs to train; give samples to quantize it with, prepare(model, data), or "
+        "what quantlab.ptq returned"
+    )
 
 
 def _tidied(model: Model) -> Model:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -119,9 +120,51 @@ def test_weights_that_another_tool_left_float_among_integers_stay_float(qdq: Mod
     assert finish(module).constant("w2").dtype == np.float32
 
 
-def test_a_float_model_is_refused_with_what_to_do():
-    with pytest.raises(ModelError, match=r"no Q/DQ pairs to train; give samples to quantize it with"):
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_float_model_with_samples_becomes_the_module_of_its_ptq_run(target):
+    model, samples = two_convs(channels=32), noise(24, 3, 8, 8)
+    settings: Any = {"calibrator": "percentile", "threads": 1, "samples": 24}
+    module = prepare(model, samples, target=target, **settings)
+    run = quantlab.ptq(model, samples, eval_data=samples, targets=(target,), latency_batches=(), **settings)
+    assert to_bytes(finish(module)) == to_bytes(run.quantized[target].model)
+
+
+def test_a_torch_module_with_a_loader_becomes_a_module_to_train():
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 32, 3), torch.nn.ReLU(), torch.nn.Conv2d(32, 32, 3))
+    images = torch.from_numpy(noise(24, 3, 8, 8))
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(images), batch_size=8)
+    module = prepare((network, images[:1]), loader, threads=1, learn_scales=True)
+    # The first convolution is too small to gain anything in integers.
+    assert [point.tensor for point in module.plan.of_role("weight")] == ["2.weight"]
+    assert module.scales
+    (output,) = module(images).values()
+    with torch.no_grad():
+        expected = network(images)
+        # Far above what eight bits round, far below what a wrong weight would leave.
+        assert (output - expected).square().mean() < 1e-3 * expected.square().mean()
+
+
+def test_a_float_model_without_samples_is_refused_with_both_ways():
+    with pytest.raises(ModelError, match=r"no Q/DQ pairs to train; .*prepare\(model, data\), or what quantlab\.ptq"):
         prepare(two_convs())
+
+
+def test_a_model_in_which_nothing_is_quantized_cannot_be_trained():
+    with pytest.raises(ModelError, match="nothing to train; target onnxruntime: nothing is quantized"):
+        prepare(two_convs(), noise(8, 3, 8, 8), threads=1, keep_float=("*",))
+
+
+def test_what_only_a_float_model_takes_is_refused_elsewhere(qdq: Model):
+    for given in ({"data": noise(8, 3, 8, 8)}, {"calibrator": "mse"}):
+        with pytest.raises(RecipeError, match=f"prepare: {next(iter(given))}: only a float model is calibrated"):
+            prepare(qdq, **given)
+    with pytest.raises(RecipeError, match="a Q/DQ model has its own"):
+        prepare(qdq, target="tensorrt")
+    with pytest.raises(RecipeError, match="give target=NAME"):
+        prepare(two_convs(), noise(8, 3, 8, 8), targets=("tensorrt",))
+    with pytest.raises(RecipeError, match="calibrater"):
+        prepare(two_convs(), noise(8, 3, 8, 8), calibrater="mse")
 
 
 @pytest.mark.parametrize("given", [3, None, [1]])
