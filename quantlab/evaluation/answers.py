@@ -23,6 +23,9 @@ from quantlab.graph.model import Model
 
 Task = Literal["auto", "regression"]
 
+NO_ANSWER = -1
+"""Stands among answers for that of a sample whose output is NaN; it is the answer of no class."""
+
 
 def answers_of(output: Array, task: Task = "auto") -> npt.NDArray[np.integer[Any]] | None:
     """Return the answers [n] or [n, ...positions] in an output, or None where it holds none."""
@@ -82,14 +85,20 @@ def check_numbers(output: Array, model_name: str, output_name: str, first_sample
     Raises:
         EngineError: a number is NaN.
     """
-    if not np.issubdtype(output.dtype, np.floating):
-        return
-    rows = np.isnan(output).reshape(output.shape[0] if output.ndim else 1, -1).any(axis=1)
+    rows = are_nan(output)
     if rows.any():
         raise EngineError(
             f"{model_name}: output {output_name!r} is NaN for sample {first_sample + int(np.flatnonzero(rows)[0])}; "
             "check the model's inputs and its weights"
         )
+
+
+def are_nan(output: Array) -> Bits:
+    """Return for each sample, bool [n], whether any number of its output is NaN."""
+    rows = output.shape[0] if output.ndim else 1
+    if not np.issubdtype(output.dtype, np.floating):
+        return np.zeros(rows, np.bool_)
+    return np.asarray(np.isnan(output).reshape(rows, -1).any(axis=1))
 
 
 def _without_trailing_ones(output: Array) -> Array:

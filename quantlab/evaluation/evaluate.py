@@ -21,6 +21,7 @@ from quantlab.evaluation.judge import Judgement, JudgeSettings, judge
 from quantlab.evaluation.latency import speedup
 from quantlab.evaluation.settings import EvaluationSettings
 from quantlab.evaluation.size import measure_size
+from quantlab.graph.half import is_half
 from quantlab.graph.model import Model
 from quantlab.graph.quantized import is_quantized
 from quantlab.progress import Progress, silent
@@ -48,7 +49,8 @@ def evaluate(
     Raises:
         RecipeError: there is no model, or a model has no engine.
         DataError: there is not a single sample, or the data do not fit a model.
-        EngineError: an engine refuses a model, outputs cannot be compared, or an output is NaN.
+        EngineError: an engine refuses a model, outputs cannot be compared, or an output is NaN; in half precision
+            NaN is an answer that is wrong, and counted.
     """
     settings = settings or EvaluationSettings()
     _check(models, engines)
@@ -82,7 +84,7 @@ def _row(name: str, model: Model, engine: Engine, judgement: Judgement, costs: C
         name=name,
         engine=engine.describe(),
         size=measure_size(model),
-        is_simulated=engine.is_simulation and is_quantized(model),
+        is_simulated=engine.is_simulation and (is_quantized(model) or is_half(model)),
         correct=judgement.correct.get(1),
         accuracies=tuple(accuracy_of(bits, k) for k, bits in sorted(judgement.correct.items())),
         agreement=judgement.agreement,
@@ -92,6 +94,7 @@ def _row(name: str, model: Model, engine: Engine, judgement: Judgement, costs: C
         latency_reason=costs.reasons.get(name),
         memory=costs.memories.get(name),
         flips=judgement.flips,
+        nan_samples=judgement.nan_samples,
     )
 
 

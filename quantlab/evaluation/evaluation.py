@@ -27,7 +27,7 @@ class Row:
     Attributes:
         name: what the caller calls it.
         engine: name, version and settings of what ran it.
-        is_simulated: its quantization was computed in float, standing in for another runtime.
+        is_simulated: its quantization, or half precision, was computed in float, standing in for another runtime.
         correct: bool [labelled samples] whether the first answer was right, or None without labels or answers.
         accuracies: top-1, then top-k where asked for; empty without labels or answers.
         drop: against the reference, or None for the reference itself and without labels.
@@ -40,6 +40,7 @@ class Row:
         size: on disk and in weights.
         memory: the peak, or None where not measured.
         flips: answers that differ from the reference's, or None for the reference itself and where there are none.
+        nan_samples: how many outputs were NaN, as half precision may make them; these count as wrong answers.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Row:
     memory: Memory | None = None
     gpu_latencies: tuple[GpuLatency, ...] = ()
     flips: Flips | None = None
+    nan_samples: int = 0
 
     def same_as(self, other: Row) -> bool:
         """Whether both rows say the same, answer by answer."""
@@ -70,6 +72,7 @@ class Row:
             "name": self.name,
             "engine": dict(self.engine),
             "is_simulated": self.is_simulated,
+            "nan_samples": self.nan_samples,
             "accuracies": [accuracy.to_json() for accuracy in self.accuracies],
             **{name: None if part is None else part.to_json() for name, part in parts.items()},
             "latencies": [latency.to_json() for latency in self.latencies],

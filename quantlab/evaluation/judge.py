@@ -1,6 +1,9 @@
 """Models + the same samples → what each got right, and how far each agrees with the first; one pass over the data.
 
 All models are open at once and see one batch after the other; of the outputs, one batch is kept at a time.
+
+An output that is NaN is refused, but for a model in half precision that is compared with another: half precision ends
+at 65504, and what becomes of that is a finding. Such a sample counts as answered wrongly, whatever its label.
 """
 
 from __future__ import annotations
@@ -16,10 +19,19 @@ from quantlab.engines.engine import Engine, Session
 from quantlab.errors import DataError
 from quantlab.evaluation.accuracy import Bits
 from quantlab.evaluation.agreement import Agreement, AgreementCount, Sqnr, SqnrSum
-from quantlab.evaluation.answers import Task, answers_of, check_numbers, output_name, right_answers
+from quantlab.evaluation.answers import (
+    NO_ANSWER,
+    Task,
+    answers_of,
+    are_nan,
+    check_numbers,
+    output_name,
+    right_answers,
+)
 from quantlab.evaluation.flips import FlipCount, Flips
 from quantlab.evaluation.latency import repeated
 from quantlab.evaluation.sample_hash import SampleHash
+from quantlab.graph.half import is_half
 from quantlab.graph.model import Model
 
 
@@ -34,6 +46,7 @@ class Judgement:
         sqnr: against the first model, or None for the first itself.
         flips: answers that differ from the first model's, or None for the first itself and where samples have no
             one answer.
+        nan_samples: how many outputs of a model in half precision were NaN.
     """
 
     output: str
@@ -41,6 +54,7 @@ class Judgement:
     agreement: Agreement | None
     sqnr: Sqnr | None
     flips: Flips | None
+    nan_samples: int = 0
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -84,7 +98,7 @@ def judge(
 
     Raises:
         DataError: there is not a single sample, or the data do not fit a model.
-        EngineError: an engine refuses a model, outputs cannot be compared, or an output is NaN.
+        EngineError: an engine refuses a model, outputs cannot be compared, or an output is NaN where it may not.
     """
     reference = next(iter(models.values()))
     samples, seen = 0, SampleHash()
@@ -92,7 +106,8 @@ def judge(
         tallies = {}
         for name, model in models.items():
             session = stack.enter_context(engines[name].open(model))
-            tallies[name] = _Tally(name, session, output_name(model, reference, settings.output), settings)
+            judged = output_name(model, reference, settings.output)
+            tallies[name] = _Tally(name, session, judged, settings, model is not reference and is_half(model))
         for batch in _fitting(batches, models):
             expected: Array | None = None
             for tally in tallies.values():
@@ -125,6 +140,8 @@ class _Tally:
     session: Session
     output: str
     settings: JudgeSettings
+    may_be_nan: bool
+    nan_samples: int = 0
     correct: dict[int, list[Bits]] = field(default_factory=dict)
     agreement: AgreementCount = field(default_factory=AgreementCount)
     sqnr: SqnrSum | None = None
@@ -133,28 +150,36 @@ class _Tally:
     def add(self, batch: Batch, expected: Array | None) -> Array:
         """Count one batch and return the model's output for it."""
         output = run_padded(self.session, batch.feeds)[self.output]
-        check_numbers(output, self.name, self.output, batch.first)
+        failed = are_nan(output)
+        if failed.any():
+            if not self.may_be_nan:
+                check_numbers(output, self.name, self.output, batch.first)
+            self.nan_samples += int(np.count_nonzero(failed))
+            output = np.where(np.isnan(output), -np.inf, output)
         if batch.labels is not None:
             for k in self.settings.top_k:
                 right = right_answers(output, batch.labels, k, self.settings.task)
                 if right is not None:
-                    self.correct.setdefault(k, []).append(right)
+                    self.correct.setdefault(k, []).append(right & ~failed)
         if expected is not None:
-            self._compare(batch, expected, output)
+            self._compare(batch, expected, output, failed)
         return output
 
-    def _compare(self, batch: Batch, expected: Array, output: Array) -> None:
+    def _compare(self, batch: Batch, expected: Array, output: Array, failed: Bits) -> None:
         self.sqnr = self.sqnr or SqnrSum()
         self.sqnr.add(expected, output)
         theirs, ours = (answers_of(array, self.settings.task) for array in (expected, output))
         if theirs is not None and ours is not None:
+            if failed.any():
+                ours[failed] = NO_ANSWER
             self.agreement.add(theirs, ours)
             self.flips.add(batch, theirs, ours)
 
     def result(self) -> Judgement:
         correct = {k: np.concatenate(bits) for k, bits in self.correct.items()}
         sqnr = self.sqnr.result() if self.sqnr else None
-        return Judgement(self.output, correct, self.agreement.result(), sqnr, self.flips.result())
+        agreement, flips = self.agreement.result(), self.flips.result()
+        return Judgement(self.output, correct, agreement, sqnr, flips, self.nan_samples)
 
 
 def run_padded(session: Session, feeds: Feeds) -> dict[str, Array]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import quantlab
+from quantlab.evaluation.answers import NO_ANSWER
 from quantlab.report.html import to_html
 from quantlab.report.report import Report
 from quantlab.report.to_terminal import to_text
@@ -140,6 +141,15 @@ def test_flips_are_told_by_what_they_cost(report):
     said = Page(to_html(report)).said()
     assert "samples have another answer than from the float model" in said
     assert "Right before, wrong now" in said
+
+
+def test_an_answer_that_is_nan_is_told_as_such(report):
+    content = json.loads(report.to_json())
+    told = content["flips"]["models"]["tensorrt"]
+    told["pairs"][0][1] = told["samples"][0]["answer"] = NO_ANSWER
+    texts = [text for _, text in Page(to_html(Report(content))).texts]
+    assert f"{told['samples'][0]['reference']} → NaN" in texts
+    assert texts.count("NaN") == 1  # in the table of which answer became which
 
 
 def test_a_report_from_before_layers_flips_and_resources_makes_a_page(report):

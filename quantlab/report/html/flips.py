@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from quantlab.evaluation.answers import NO_ANSWER
 from quantlab.markup import Child, element, number, row, table
 from quantlab.report.joining import bits_of
 
@@ -63,7 +64,7 @@ def _right_and_wrong(name: str, evaluation: Mapping[str, Any]) -> Element | None
 
 
 def _pairs(name: str, pairs: Sequence[Sequence[int]]) -> Element:
-    lines = [row(str(before), str(after), number(str(count), count)) for before, after, count in pairs[:_MOST_PAIRS]]
+    lines = [row(str(before), _told(after), number(str(count), count)) for before, after, count in pairs[:_MOST_PAIRS]]
     caption = f"Which answer became which, most frequent first: {name}"
     return table(["Float model's answer", "Its answer", "Samples"], lines, caption=caption, class_="small")
 
@@ -78,8 +79,12 @@ def _sample(sample: Mapping[str, Any], picture: str) -> Element:
     shown = None
     if _PICTURE.fullmatch(picture):
         shown = element("img", src=picture, alt=f"Sample {sample['sample']}")
-    became = element("span", f"{sample['reference']} → {sample['answer']}", class_="became")
+    became = element("span", f"{sample['reference']} → {_told(sample['answer'])}", class_="became")
     return element("li", shown, became, element("span", f"sample {sample['sample']}{label}", class_="quiet"))
+
+
+def _told(answer: int) -> str:
+    return "NaN" if answer == NO_ANSWER else str(answer)
 
 
 def _kind(sample: Mapping[str, Any]) -> str:
