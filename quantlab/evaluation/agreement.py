@@ -3,21 +3,21 @@
     agreement:  decisions (argmax) that are equal / all decisions
     SQNR:       10 · log10(Σ r² / Σ (r − o)²) dB, r the reference's output, o the other's
 
-No labels are needed. Nothing but counts and two float64 sums is kept; the sums grow sample by sample, so they do not
-depend on the batch size.
+No labels are needed. Nothing but counts, a bit per sample and two float64 sums is kept; the sums grow sample by sample,
+so they do not depend on the batch size.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
 from quantlab.data.batch import Array
 from quantlab.errors import EngineError
-from quantlab.evaluation.accuracy import Interval, wilson_interval
+from quantlab.evaluation.accuracy import Bits, Interval, wilson_interval
 
 Unit = Literal["sample", "position"]
 
@@ -31,12 +31,14 @@ class Agreement:
         total: all decisions, at least 1.
         unit: what one decision is about: a sample, or a position within it (a pixel, a token).
         interval: 95 % Wilson interval of the share; None for positions, which are not independent within a sample.
+        same: bool [samples] whether the decision was the same; None for positions, and where it was not kept.
     """
 
     agreeing: int
     total: int
     unit: Unit
     interval: Interval | None
+    same: Bits | None = field(default=None, compare=False, repr=False)
 
     @property
     def share(self) -> float:
@@ -143,6 +145,7 @@ class AgreementCount:
         self._agreeing = 0
         self._total = 0
         self._unit: Unit = "sample"
+        self._same: list[Bits] = []
 
     def add(self, reference: Array, other: Array) -> None:
         """Count one batch.
@@ -156,15 +159,20 @@ class AgreementCount:
         """
         check_same_shape(reference, other)
         self._unit = "sample" if reference.ndim == 1 else "position"
-        self._agreeing += int(np.count_nonzero(reference == other))
+        same = np.asarray(reference == other, np.bool_)
+        self._agreeing += int(np.count_nonzero(same))
         self._total += int(reference.size)
+        if self._unit == "sample":
+            self._same.append(same)
 
     def result(self) -> Agreement | None:
         """Return what was counted so far, or None where that is nothing."""
         if self._total == 0:
             return None
-        interval = wilson_interval(self._agreeing, self._total) if self._unit == "sample" else None
-        return Agreement(self._agreeing, self._total, self._unit, interval)
+        if self._unit == "position":
+            return Agreement(self._agreeing, self._total, "position", None)
+        interval = wilson_interval(self._agreeing, self._total)
+        return Agreement(self._agreeing, self._total, "sample", interval, np.concatenate(self._same))
 
 
 def check_same_shape(reference: Array, other: Array) -> None:

@@ -136,6 +136,18 @@ class Evaluation:
         first, second = self.row(reference).correct, self.row(other).correct
         return None if first is None or second is None else paired_drop(first, second, seed)
 
+    def agreement_drop_between(self, reference: str, other: str, seed: int = 0) -> PairedDrop | None:
+        """Return how many fewer answers of `other` than of `reference` are those of this evaluation's reference.
+
+        None where a sample has no one answer.
+
+        Raises:
+            DataError: no row has such a name.
+        """
+        found = [self.row(name).agreement for name in (reference, other)]
+        first, second = (None if agreement is None else agreement.same for agreement in found)
+        return None if first is None or second is None else paired_drop(first, second, seed)
+
     def same_as(self, other: Evaluation) -> bool:
         """Whether both evaluations say the same."""
         same_rows = len(self.rows) == len(other.rows) and all(map(Row.same_as, self.rows, other.rows))

@@ -11,6 +11,7 @@ import numpy as np
 
 from quantlab.affine import Encodings
 from quantlab.evaluation import Evaluation
+from quantlab.evaluation.accuracy import PairedDrop
 from quantlab.evaluation.resources import Resources
 from quantlab.layerwise import Layerwise
 from quantlab.pipeline import late_warnings
@@ -110,7 +111,7 @@ def build_qat_report(
         statistics=opened.statistics,
         quantized={opened.target: trained.quantized},
         evaluation=trained.evaluation,
-        notes=(*opened.notes, _samples_note(trained.samples)),
+        notes=(*opened.notes, *training_notes(trained)),
         warnings=(*opened.warnings, *training_warnings(trained), *late_warnings(opened.job, trained.evaluation)),
         files=files,
         command=command,
@@ -121,44 +122,83 @@ def build_qat_report(
     return Report({**build_report(outcome).content, "qat": section})
 
 
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """In what a trained model is behind its start.
+
+    Attributes:
+        what: by how much, with the interval where there is one.
+        is_certain: whether the samples tell it from chance.
+    """
+
+    what: str
+    is_certain: bool
+
+
+def loss_against_start(evaluation: Evaluation, start: str, trained: str) -> Loss | None:
+    """Return in what the trained model is behind the start on the evaluation samples, or None where in nothing.
+
+    By right answers; without labels by answers equal to the float model's; where there are no answers by the output's
+    noise, which training was to lessen.
+    """
+    drop = evaluation.drop_between(start, trained)
+    if drop is not None:
+        return _lost(drop, "points lost")
+    before, after = (evaluation.row(name) for name in (start, trained))
+    if before.agreement is not None and after.agreement is not None:
+        drop = evaluation.agreement_drop_between(start, trained)
+        if drop is not None:
+            return _lost(drop, "points fewer of its answers are the float model's")
+        if after.agreement.share >= before.agreement.share:
+            return None
+        shares = after.agreement.share, before.agreement.share
+        return Loss("{:.2%} of its answers are the float model's, {:.2%} before".format(*shares), is_certain=True)
+    if before.sqnr is None or after.sqnr is None or after.sqnr.db >= before.sqnr.db:
+        return None
+    return Loss(f"{after.sqnr} of the output, {before.sqnr.db:.1f} dB before", is_certain=True)
+
+
+def _lost(drop: PairedDrop, unit: str) -> Loss | None:
+    low, high = drop.interval
+    told = f"{drop.points:.2f} {unit} [{low:+.2f}, {high:+.2f}] on {drop.total} samples"
+    return Loss(told, is_certain=low > 0) if drop.points > 0 else None
+
+
 def training_warnings(trained: Trained) -> tuple[str, ...]:
     """Return what a user must see: no gain, a loss against the start, or an INT8 model unlike the trained one."""
-    stage, warnings = trained.opened.stage, []
+    stage, lost, warnings = trained.opened.stage, _loss(trained), []
     if not trained.history.is_improved:
         warnings.append(
             f"No epoch was better than the {stage} model on the held-out samples: what is returned is that model, "
             "not a trained one. Try more epochs, --learn-scales or another learning rate."
         )
-    drop = trained.evaluation.drop_between(f"{trained.opened.target} {stage}", f"{trained.opened.target} qat")
-    if drop is not None and drop.points > 0:
-        low, high = drop.interval
+    if lost is not None and lost.is_certain:
         warnings.append(
-            f"On the evaluation samples the trained model is worse than the {stage} model: {drop.points:.2f} points "
-            f"lost [{low:+.2f}, {high:+.2f}]. The {stage} model is beside it."
+            f"On the evaluation samples the trained model is worse than the {stage} model: {lost.what}. The {stage} "
+            "model is beside it."
         )
-    if drop is None:
-        warnings += _agreement_warnings(trained)
     share = trained.parity.share
     if share is not None and share < _LOWEST_PARITY:
         warnings.append(f"What is deployed is not quite what was trained. {trained.parity}.")
     return tuple(warnings)
 
 
-def _samples_note(samples: TrainingSamples) -> str:
-    return (
-        f"Trained on {samples.trained_size} of {samples.size} samples of {samples.name}; the other "
-        f"{samples.held_out_size} chose the epoch."
-    )
+def training_notes(trained: Trained) -> tuple[str, ...]:
+    """Return what is good to know: what was trained on, and a loss against the start that may be chance."""
+    samples, stage, lost = trained.samples, trained.opened.stage, _loss(trained)
+    told = f"Trained on {samples.trained_size} of {samples.size} samples of {samples.name}"
+    notes = [f"{told}; the other {samples.held_out_size} chose the epoch."]
+    if lost is not None and not lost.is_certain:
+        notes.append(
+            f"On the evaluation samples the trained model is not better than the {stage} model, within the noise: "
+            f"{lost.what}. The {stage} model is beside it."
+        )
+    return tuple(notes)
 
 
-def _agreement_warnings(trained: Trained) -> list[str]:
-    """Say whether, without labels, fewer answers are those of the float model than before the training."""
-    stage, target = trained.opened.stage, trained.opened.target
-    before, after = (trained.evaluation.row(f"{target} {name}").agreement for name in (stage, "qat"))
-    if before is None or after is None or after.share >= before.share:
-        return []
-    answers = f"{after.share:.2%} of its answers are the float model's, {before.share:.2%} before"
-    return [f"On the evaluation samples the trained model is worse: {answers}. The {stage} model is beside it."]
+def _loss(trained: Trained) -> Loss | None:
+    target = trained.opened.target
+    return loss_against_start(trained.evaluation, f"{target} {trained.opened.stage}", f"{target} qat")
 
 
 def _section(trained: Trained, before: Encodings) -> dict[str, Any]:
@@ -196,10 +236,11 @@ def _summary(trained: Trained) -> str:
     drop = trained.evaluation.drop_between(f"{opened.target} {opened.stage}", f"{opened.target} qat")
     if drop is not None:
         low, high = (-bound for bound in reversed(drop.interval))
-        gained = "more" if drop.points <= 0 else "less"
-        sentences.append(
-            f"Accuracy after training: {abs(drop.points):.2f} points {gained} than {opened.stage} "
-            f"[{low:+.2f}, {high:+.2f}] on {drop.total} samples."
+        gained = "more" if drop.points < 0 else "less"
+        told = (
+            f"{abs(drop.points):.2f} points {gained} than {opened.stage}" if drop.points else f"that of {opened.stage}"
         )
+        decided = "" if drop.is_significant or not drop.points else ", which may be chance"
+        sentences.append(f"Accuracy after training: {told} [{low:+.2f}, {high:+.2f}] on {drop.total} samples{decided}.")
     sentences.append(f"{trained.parity}.")
     return " ".join(sentences)

@@ -16,6 +16,7 @@ from quantlab.data.arrays import array_source
 from quantlab.data.batch import Batches
 from quantlab.engines.onnxruntime import OnnxRuntime
 from quantlab.errors import DataError, EngineMissing, ModelError, RecipeError, RunError
+from quantlab.evaluation.accuracy import paired_drop
 from quantlab.graph.load import load
 from quantlab.graph.prepare import prepare as graph_prepare
 from quantlab.graph.save import save, to_bytes
@@ -135,6 +136,18 @@ def test_a_model_that_training_made_worse_is_not_returned_in_silence(has_labels,
     images, labels = digits("evaluation")
     run = quick(learning_rate=1.0, eval_data=(images, labels) if has_labels else images)
     assert any("the trained model is worse" in warning for warning in run.report.warnings)
+
+
+def test_a_loss_that_may_be_chance_is_a_note_and_no_warning(monkeypatch):
+    bits = np.ones(640, np.bool_)
+    drop = paired_drop(bits, np.where(np.arange(640) < 1, ~bits, bits))
+    monkeypatch.setattr("quantlab.evaluation.Evaluation.drop_between", lambda *_: drop)
+    report = quick().report
+    assert not any("worse" in warning for warning in report.warnings)
+    said = "On the evaluation samples the trained model is not better than the ptq model, within the noise: 0.16 points"
+    assert any(note.startswith(said) for note in report.content["notes"])
+    assert "0.16 points less than ptq" in report.content["qat"]["summary"]
+    assert "which may be chance" in report.content["qat"]["summary"]
 
 
 def test_evaluation_samples_that_were_trained_on_are_told():
