@@ -9,10 +9,15 @@ import onnx_ir as ir
 import pytest
 
 from quantlab.engines import OnnxRuntime
+from quantlab.engines.onnxruntime import EXACT_PRODUCTS
 from quantlab.errors import EngineError, EngineMissing, RecipeError
 from quantlab.graph.load import load
 from quantlab.graph.model import Model
+from quantlab.processor import Processor
+from quantlab.targets.onnxruntime import OnnxRuntime as OnnxRuntimeTarget
 from tests.engines.models import chain, model_from_text
+from tests.targets.onnxruntime_plans import ALL_PATTERNS
+from tests.targets.quantize import noise_for, quantized
 
 X = np.linspace(-2, 2, 8, dtype=np.float32).reshape(2, 4)
 ENGINE = OnnxRuntime(threads=1)
@@ -128,3 +133,26 @@ def test_a_model_beyond_the_limit_of_protobuf_goes_through_a_file(monkeypatch: p
     weight = np.arange(512, dtype=np.float32).reshape(4, 128)
     with ENGINE.open(weighted(weight), taps=("x",)) as session:
         np.testing.assert_array_equal(session.run({"x": np.eye(4, dtype=np.float32)})["y"], weight)
+
+
+@pytest.mark.parametrize(("instructions", "expected"), [(("AVX2",), "1"), (("AVX2", "AVX-512 VNNI"), "0")])
+def test_only_where_products_saturate_are_they_multiplied_the_slow_exact_way(
+    monkeypatch: pytest.MonkeyPatch, instructions: tuple[str, ...], expected: str
+):
+    processor = Processor("", "x86_64", instructions)
+    monkeypatch.setattr("quantlab.engines.onnxruntime.read_processor", lambda: processor)
+    assert ENGINE.describe()[EXACT_PRODUCTS] == expected
+
+
+@pytest.mark.parametrize("instructions", [("AVX2",), ("AVX2", "AVX-512 VNNI")])
+def test_a_weight_that_two_nodes_read_runs_and_is_profiled_on_every_processor(
+    monkeypatch: pytest.MonkeyPatch, instructions: tuple[str, ...]
+):
+    processor = Processor("", "x86_64", instructions)
+    monkeypatch.setattr("quantlab.engines.onnxruntime.read_processor", lambda: processor)
+    pattern = ALL_PATTERNS["shared_weight"]()
+    model = quantized(pattern, OnnxRuntimeTarget().place(pattern))
+    feeds = noise_for(model)
+    with ENGINE.open(model) as session:
+        assert np.isfinite(session.run(feeds)[model.outputs[0]]).all()
+    assert len(ENGINE.profile(model, feeds, runs=1)) == 1
