@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from quantlab.commands import options
-from quantlab.commands.terminal import print_result, reporting_errors
+from quantlab.commands.terminal import print_result, progress_bars, reporting_errors
 
 if TYPE_CHECKING:
     from quantlab.report.report import Report
@@ -45,6 +45,7 @@ def report(
     format_name: Format = "terminal",
     out: OutFile = None,
     json: options.Json = False,
+    quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
     """Show finished runs again; nothing is computed anew.
@@ -57,11 +58,17 @@ def report(
         from quantlab.report.joining import load_runs
 
         check_name("--format", format_name, ("terminal", *_WRITERS))
-        runs = load_runs(paths)
+        if json and format_name != "terminal":
+            raise typer.BadParameter("it and --format exclude each other; leave one of them out", param_hint="--json")
+        bars = progress_bars(quiet=quiet)
+        with bars("reading runs", 1):
+            runs = load_runs(paths)
         if out is not None and (json or format_name == "terminal"):
             raise typer.BadParameter("a file takes a format: --format html, markdown or csv", param_hint="--out")
         if format_name in _WRITERS and not json:
-            _write(_WRITERS[format_name](runs), out)
+            with bars(f"writing {format_name}", 1):
+                text = _WRITERS[format_name](runs)
+            _write(text, out)
         else:
             _show(paths, runs, as_json=json)
 

@@ -52,6 +52,12 @@ def test_several_runs_are_joined_in_every_format(workplace, quantlab):
     assert json.loads(quantlab("report", "minmax", "mse", "--json").out)["runs"] == ["minmax", "mse"]
 
 
+def test_json_and_a_format_exclude_each_other(quantlab):
+    said = quantlab("report", "run", "--format", "csv", "--json")
+    assert (said.code, said.out) == (2, "")
+    assert "--format exclude each other; leave one of them out" in said.err
+
+
 def test_a_wrong_format_is_told_with_those_there_are(workplace, quantlab):
     two_runs(quantlab)
     said = quantlab("report", "mse", "--format", "markdwon")
