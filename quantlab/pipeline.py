@@ -41,6 +41,9 @@ FLOAT = "fp32"
 OPENING = "opening model and data"
 """What the first step of a run is called where it shows itself."""
 
+REPORTING = "writing the report"
+"""What the last step is called."""
+
 
 def ptq(
     model: object = "digits",
@@ -121,9 +124,10 @@ def run_job(
         quantized = _quantize_all(job, collected.statistics, watched)
         int8_models = {target: made.model for target, made in quantized.items()}
         if folder:
-            folder.write_recipe(job.recipe)
-            folder.write_plans(job.plans)
-            folder.write_models(job.model, int8_models)
+            with watched("writing models", 1):
+                folder.write_recipe(job.recipe)
+                folder.write_plans(job.plans)
+                folder.write_models(job.model, int8_models)
         evaluation = evaluate_for(job, int8_models, progress=watched)
         changed = {target: made.model for target, made in quantized.items() if made.plan.points}
         layerwise = layers_for(job, changed, progress=watched)
@@ -139,11 +143,12 @@ def run_job(
         layerwise=layerwise,
         resources=monitor.result(),
     )
-    report = build_report(outcome)
-    if folder:
-        folder.write_text(PAGE, to_html(report))
-        folder.write_text(REPORT, report.to_json())
-        folder.publish()
+    with progress(REPORTING, 1):
+        report = build_report(outcome)
+        if folder:
+            folder.write_text(PAGE, to_html(report))
+            folder.write_text(REPORT, report.to_json())
+            folder.publish()
     path = folder.path if folder else None
     return Run(job.recipe, job.model, collected.statistics, quantized, evaluation, report, job.evaluation, path)
 

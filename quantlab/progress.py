@@ -18,7 +18,7 @@ class Progress(Protocol):
     """Starts the display of one long step."""
 
     def __call__(self, label: str, total: int | None) -> AbstractContextManager[Advance]:
-        """Begin a step of `total` units (None where unknown) and return its context."""
+        """Begin a step of `total` units (1 for a whole, None where unknown) and return its context."""
         ...
 
 

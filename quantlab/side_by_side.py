@@ -136,7 +136,7 @@ def diff(
         return replace(difference, runtime_reason=reason)
     if isinstance(running, TensorRT):
         running = fitted(running, other, (1, batches.batch_size), first_shapes(batches))
-    with progress(f"running on {running.name}", None):
+    with progress(f"running on {running.name}", 1):
         return replace(difference, runtime=compare_runtime(one, other, (simulating(engine), running), batches))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from quantlab.commands import options
-from quantlab.commands.terminal import print_result, reporting_errors
+from quantlab.commands.terminal import print_result, progress_bars, reporting_errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,6 +45,7 @@ def audit(
     shape: options.Shapes = None,
     plugins: options.Plugins = None,
     json: options.Json = False,
+    quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
     """Show per node where it was planned and where it runs, what it is fused with, and which kernels only convert.
@@ -56,7 +57,8 @@ def audit(
         from quantlab.engines.tensorrt import BuildSettings, parse_shapes
 
         settings = BuildSettings(shapes=parse_shapes(shape or ()), plugins=tuple(map(str, plugins or ())))
-        audits = deployment.audit(source, runtime=runtime, settings=settings)
+        with progress_bars(quiet=quiet)(f"auditing {source}", 1):
+            audits = deployment.audit(source, runtime=runtime, settings=settings)
         plain = {"audits": [json_module.loads(each.to_json()) for each in audits]}
         print_result(plain, lambda: _rendered(audits), as_json=json)
         if require is not None:

@@ -9,7 +9,7 @@ import typer
 
 from quantlab.commands import options
 from quantlab.commands.settings import torch_settings
-from quantlab.commands.terminal import print_result, reporting_errors
+from quantlab.commands.terminal import print_result, progress_bars, reporting_errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,6 +68,7 @@ def build(
     latency_batch: LatencyBatches = None,
     timeout: Timeout = 3600.0,
     json: options.Json = False,
+    quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
     """Build a TensorRT engine with its side-car, and print the trtexec lines that do the same.
@@ -97,16 +98,16 @@ def build(
             raise RecipeError("--out: one file for several precisions; leave it out, or give one --precision")
         batches = tuple(latency_batch or ())
         torch = torch_settings(weights, input_shape, opset, free_axes)
-        made = {
-            name: deployment.build(
-                in_precision(source, cast("Precision | None", name), torch=torch),
-                out,
-                settings=settings,
-                data=data,
-                latency_batches=batches,
-            )
-            for name in names
-        }
+        bars, made = progress_bars(quiet=quiet), {}
+        for name in names:
+            with bars(f"building {source}" if name is None else f"building {source} in {name}", 1):
+                made[name] = deployment.build(
+                    in_precision(source, cast("Precision | None", name), torch=torch),
+                    out,
+                    settings=settings,
+                    data=data,
+                    latency_batches=batches,
+                )
         if len(made) == 1:
             (built,) = made.values()
             print_result(built.to_json(), lambda: _rendered(built), as_json=json)

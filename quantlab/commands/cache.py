@@ -10,13 +10,16 @@ import typer
 
 from quantlab.commands import completion, options
 from quantlab.commands.settings import default_folder, torch_settings
-from quantlab.commands.terminal import print_result, reporting_errors
+from quantlab.commands.terminal import print_result, progress_bars, reporting_errors
 from quantlab.errors import RunError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from quantlab.graph.model import Model
     from quantlab.interop.import_cache import CacheImport
     from quantlab.interop.pytorch_quantization import AmaxImport
+    from quantlab.run_folder import RunFolder
 
 _IMPORT_EPILOG = """\b
 Examples:
@@ -59,6 +62,7 @@ def import_(
     keep_float: options.KeepFloat = None,
     out: Out = None,
     json: options.Json = False,
+    quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
     """Quantize a float model with the scales of a cache: no data, no GPU, and TensorRT 11 reads the result."""
@@ -68,14 +72,11 @@ def import_(
 
         torch = torch_settings(weights, input_shape, opset, free_axes)
         check_torch_settings([model], torch)
-        imported = _imported(cache, open_float_model(model, torch), target, tuple(keep_float or ()))
         folder = RunFolder(out or default_folder(model, "cache"))
-        folder.begin()
-        folder.write_plans({target: imported.migration.plan})
-        folder.write_models(imported.migration.model, {target: imported.migration.int8_model})
-        report = _to_json(imported, folder.int8_model(target))
-        folder.write_text("import.json", json_module.dumps(report, indent=1))
-        folder.publish()
+        with progress_bars(quiet=quiet)(f"importing {cache}", 1):
+            imported = _imported(cache, open_float_model(model, torch), target, tuple(keep_float or ()))
+            report = _to_json(imported, folder.int8_model(target))
+            _write(folder, imported, target, report)
         print_result(report, lambda: f"{imported}\n{folder.int8_model(target)}", as_json=json)
 
 
@@ -86,6 +87,7 @@ def export(
     version: Version = "8.6.1",
     algorithm: Algorithm = "entropy2",
     json: options.Json = False,
+    quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
     """Write the activation scales of a run or a quantized model as a cache, for TensorRT 8 and 10."""
@@ -93,8 +95,9 @@ def export(
         from quantlab.interop.calibration_cache import write_cache
         from quantlab.interop.export_cache import export_cache
 
-        exported = export_cache(_quantized_model(source), version=version, algorithm=algorithm)
-        write_cache(exported.cache, cache)
+        with progress_bars(quiet=quiet)(f"exporting {source}", 1):
+            exported = export_cache(_quantized_model(source), version=version, algorithm=algorithm)
+            write_cache(exported.cache, cache)
         report = {
             "cache": str(cache),
             "header": exported.cache.header,
@@ -114,6 +117,14 @@ def _imported(cache: Path, model: Model, target: str, keep_float: tuple[str, ...
     if cache.is_file() and cache.read_bytes()[:2].startswith(_CHECKPOINTS):
         return import_amax(read_amax(cache), model, target=target, keep_float=keep_float)
     return import_cache(read_cache(cache), model, target=target, keep_float=keep_float)
+
+
+def _write(folder: RunFolder, imported: CacheImport | AmaxImport, target: str, report: Mapping[str, object]) -> None:
+    folder.begin()
+    folder.write_plans({target: imported.migration.plan})
+    folder.write_models(imported.migration.model, {target: imported.migration.int8_model})
+    folder.write_text("import.json", json_module.dumps(report, indent=1))
+    folder.publish()
 
 
 def _quantized_model(source: Path) -> Model:

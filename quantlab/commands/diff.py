@@ -66,12 +66,14 @@ def diff(
 
         torch = torch_settings(weights, input_shape, opset, free_axes)
         check_torch_settings([first, second], torch)
+        bars = progress_bars(quiet=quiet)
+        with bars("opening models", 1):
+            models = open_model(first, torch), open_model(second, torch)
         difference = side_by_side.diff(
-            open_model(first, torch),
-            open_model(second, torch),
+            *models,
             side_by_side.Samples(data, preprocess_settings(preprocess), samples, batch_size, seed),
             runtime=runtime,
             engine=OnnxRuntime(threads, libraries=tuple(map(str, library or ()))),
-            progress=progress_bars(quiet=quiet),
+            progress=bars,
         )
         print_result(difference.to_json(), lambda: render_layers(difference, top=top), as_json=json)

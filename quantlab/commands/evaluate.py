@@ -96,8 +96,11 @@ def evaluate(
         run = RunSettings(cuda_graph=cuda_graph, runtime_cache=runtime_cache)
         opening = torch_settings(weights, input_shape, opset, free_axes)
         eager = TorchEager(device, threads) if in_torch else None
+        bars = progress_bars(quiet=quiet)
+        with bars("opening models", 1):
+            contenders = open_contenders(models, run, TorchRows(opening, eager))
         evaluation = evaluate_models(
-            open_contenders(models, run, TorchRows(opening, eager)),
+            contenders,
             Samples(data, preprocess_settings(preprocess), eval_samples, batch_size, seed),
             settings=EvaluationSettings(
                 output=output,
@@ -112,6 +115,6 @@ def evaluate(
                 tensorrt={"runtime": runtime, "shape": shape, "plugins": plugins},
             ),
             run=run,
-            progress=progress_bars(quiet=quiet),
+            progress=bars,
         )
         print_result(evaluation.to_json(), lambda: render_evaluation(evaluation), as_json=json)

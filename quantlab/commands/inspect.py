@@ -8,7 +8,7 @@ import typer
 
 from quantlab.commands import completion, options
 from quantlab.commands.settings import torch_settings
-from quantlab.commands.terminal import print_result, reporting_errors
+from quantlab.commands.terminal import print_result, progress_bars, reporting_errors
 
 SHORT_HELP = "Look at a model, and at what would be quantized in it."
 EPILOG = """\b
@@ -44,6 +44,7 @@ def inspect(
     target: Targets = ["onnxruntime"],  # noqa: B006 (typer copies it)
     keep_float: options.KeepFloat = None,
     json: options.Json = False,
+    quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
     """Show a model's inputs, operators and weights; with --plan what each target quantizes, and why not the rest."""
@@ -52,5 +53,6 @@ def inspect(
 
         targets, kept = tuple(target) if plan else (), tuple(keep_float or ())
         torch = torch_settings(weights, input_shape, opset, free_axes)
-        inspection = inspect_model(model, targets=targets, keep_float=kept, torch=torch)
+        with progress_bars(quiet=quiet)(f"looking at {model}", 1):
+            inspection = inspect_model(model, targets=targets, keep_float=kept, torch=torch)
         print_result(inspection.to_json(), lambda: str(inspection), as_json=json)

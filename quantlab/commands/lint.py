@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from quantlab.commands import completion, options
-from quantlab.commands.terminal import print_result, reporting_errors
+from quantlab.commands.terminal import print_result, progress_bars, reporting_errors
 
 SHORT_HELP = "Find what a runtime would refuse, misread or run in float."
 EPILOG = """\b
@@ -39,6 +39,7 @@ def lint(
     target: Target = "tensorrt",
     fix: Fix = None,
     json: options.Json = False,
+    quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
     """Find in a quantized model what a runtime would accept silently or refuse obscurely, before any build.
@@ -50,14 +51,18 @@ def lint(
         from quantlab.graph.save import save
         from quantlab.opening import open_model
 
-        opened = open_model(model)
+        bars = progress_bars(quiet=quiet)
+        with bars(f"opening {model}", 1):
+            opened = open_model(model)
         if fix is None:
-            found = linting.lint(opened, target)
+            with bars(f"checking {model}", 1):
+                found = linting.lint(opened, target)
             print_result(found.to_json(), lambda: str(found), as_json=json)
             left = found
         else:
-            fixed = linting.fix(opened, target)
-            save(fixed.model, fix)
+            with bars(f"placing {model} anew", 1):
+                fixed = linting.fix(opened, target)
+                save(fixed.model, fix)
             print_result({**fixed.to_json(), "written": str(fix)}, lambda: f"{fixed}\n{fix}", as_json=json)
             left = fixed.after
         if not left.is_clean:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from quantlab.commands.bars import shown_bar
 from quantlab.errors import AnotherRankFailed, QuantlabError
 from quantlab.progress import Advance, Progress, silent
 
@@ -66,8 +67,8 @@ def usage_message(error: Exception) -> str:
 
 
 def progress_bars(*, quiet: bool) -> Progress:
-    """Return what shows tqdm bars on stderr, or nothing if quiet or stderr is not a terminal."""
-    return silent if quiet or not sys.stderr.isatty() else _tqdm_bar
+    """Return what shows bars on stderr, or nothing if quiet or stderr is not a terminal."""
+    return silent if quiet or not sys.stderr.isatty() else _bar
 
 
 def print_result(result: Mapping[str, Any], render: Callable[[], RenderableType | str], *, as_json: bool) -> None:
@@ -97,10 +98,8 @@ def print_result(result: Mapping[str, Any], render: Callable[[], RenderableType 
 
 
 @contextlib.contextmanager
-def _tqdm_bar(label: str, total: int | None) -> Iterator[Advance]:
-    from tqdm import tqdm
-
-    with tqdm(total=total, desc=label, unit="", file=sys.stderr, leave=False, dynamic_ncols=True) as bar:
+def _bar(label: str, total: int | None) -> Iterator[Advance]:
+    with shown_bar(label, total) as bar:
 
         def advance(units: int) -> None:
             bar.update(units)

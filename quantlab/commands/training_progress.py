@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from quantlab.commands.bars import shown_bar
 from quantlab.commands.terminal import progress_bars
 from quantlab.progress import Advance, silent
 
@@ -33,9 +33,7 @@ class TrainingProgress:
         if self._bars is silent:
             yield lambda units: None
             return
-        from tqdm import tqdm
-
-        with tqdm(total=total, desc=label, unit="", file=sys.stderr, leave=False, dynamic_ncols=True) as bar:
+        with shown_bar(label, total) as bar:
             self._bar = bar
 
             def advance(units: int) -> None:
@@ -50,9 +48,10 @@ class TrainingProgress:
             typer.echo(str(record), err=True)
 
     def on_step(self, record: StepRecord) -> None:
-        """Write loss, rate and the time that the whole training still takes beside the bar."""
+        """Write the time that the whole training still takes, loss and rate beside the bar."""
         if self._bar is not None:
-            said = f"loss {record.loss:.4g}, rate {record.learning_rate:.2g}{self._left(record)}"
+            # A narrow terminal cuts at the end.
+            said = f"{self._left(record)}loss {record.loss:.4g}, rate {record.learning_rate:.2g}"
             self._bar.set_postfix_str(said)
 
     def _left(self, record: StepRecord) -> str:
@@ -64,4 +63,4 @@ class TrainingProgress:
         begun, done = self._first
         if record.done <= done:
             return ""
-        return f", {duration((now - begun) / (record.done - done) * (1 - record.done))} left"
+        return f"{duration((now - begun) / (record.done - done) * (1 - record.done))} left, "

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from quantlab.data.batch import Array, Batch
 from quantlab.evaluation.answers import answers_of, right_answers
+from quantlab.progress import Advance
 from quantlab.qat.history import Measure, Score
 from quantlab.qat.losses import Objective
 from quantlab.ranks import ALONE, Ranks
@@ -44,8 +45,18 @@ class Judge:
         self._teacher = teacher
         self._features = tuple(features)
 
-    def score(self, module: GraphModule, device: torch.device) -> Score:
+    @property
+    def size(self) -> int:
+        """How many samples this process judges on."""
+        return sum(batch.size for batch in self._batches)
+
+    def score(self, module: GraphModule, device: torch.device, on_progress: Advance | None = None) -> Score:
         """Return how good a module is.
+
+        Args:
+            module: what is judged.
+            device: where it is.
+            on_progress: told of the samples that are done.
 
         Raises:
             DataError: a label is outside the classes.
@@ -60,6 +71,8 @@ class Judge:
                 outputs = module.run(feeds, self._features)
                 loss += batch.size * float(self._objective(outputs, expected, labels))
             samples += batch.size
+            if on_progress is not None:
+                on_progress(batch.size)
             answer = self._objective.answer
             found = _right(outputs[answer].cpu().numpy(), batch, expected[answer].cpu().numpy())
             if found is not None:

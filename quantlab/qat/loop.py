@@ -117,7 +117,8 @@ class _Loop:
         self._optimizer = Optimizer(training.module, training.settings)
         self._average = Average(training.module, training.settings.ema_decay)
         features = training.settings.features
-        held_out = training.samples.held_out()
+        with training.hooks.progress("reading training samples", training.samples.size) as advance:
+            held_out = training.samples.held_out(advance)
         self._judge = Judge(held_out, training.objective, training.teacher, features, training.ranks)
         self._best: dict[str, Tensor] = {}
         self._told = time.monotonic()
@@ -131,8 +132,7 @@ class _Loop:
     def begin(self) -> None:
         """Judge the start."""
         begun = time.monotonic()
-        score = self._judge.score(self._module, self._training.device)
-        self._add(None, score, None, begun)
+        self._add(None, self._score("the start"), None, begun)
 
     def go_on(self, saved: Checkpoint, fingerprint: str, path: Path | None) -> None:
         """Take the state of a checkpoint."""
@@ -173,9 +173,13 @@ class _Loop:
             loss = self._train(number, advance)
         self._check_finite(loss, number)
         with self._average.applied():
-            score = self._judge.score(self._module, training.device)
+            score = self._score(f"epoch {number}/{epochs}")
             rate = training.settings.learning_rate * rate_factor((number - 0.5) / epochs, training.settings.warmup)
             self._add(loss, score, rate, begun)
+
+    def _score(self, what: str) -> Score:
+        with self._training.hooks.progress(f"judging {what}", self._judge.size) as advance:
+            return self._judge.score(self._module, self._training.device, advance)
 
     def _add(self, loss: float | None, score: Score, rate: float | None, begun: float) -> None:
         seconds = time.monotonic() - begun

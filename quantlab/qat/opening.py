@@ -134,7 +134,7 @@ def _from_float(
         job = open_job(recipe, Inputs(model, inputs.data, inputs.eval_data))
     plan = plan_to_train(job)
     collected = collecting(job)
-    before = quantize(job, plan, collected.statistics, recipe.calibrator_with_options())
+    before = quantize(job, plan, collected.statistics, recipe.calibrator_with_options(), progress)
     start = start_from_quantized(job.model, before)
     samples = _training_batches(job, inputs, settings)
     notes = () if collected.note is None else (collected.note,)

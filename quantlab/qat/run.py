@@ -21,7 +21,7 @@ from quantlab.evaluation.resources import Monitor
 from quantlab.fingerprint import fingerprint
 from quantlab.graph.model import Model
 from quantlab.graph.save import save
-from quantlab.pipeline import evaluate_for, layers_for
+from quantlab.pipeline import REPORTING, evaluate_for, layers_for
 from quantlab.qat.history import History
 from quantlab.qat.hooks import Hooks
 from quantlab.qat.loop import Training, fit
@@ -136,8 +136,9 @@ def train_recipe(
 ) -> QatRun:
     """Do what a recipe and settings say; see `train`."""
     folder = None if place.out is None else RunFolder(place.out)
+    progress = hooks.progress
     with Monitor() as monitor:
-        hooks = replace(hooks, progress=monitor.watching(hooks.progress))
+        hooks = replace(hooks, progress=monitor.watching(progress))
         opened, training, history = _fitted(recipe, settings, inputs, hooks, place)
         qdq_model, int8_model = training.module.qdq_model(), finish(training.module)
         if folder:
@@ -145,12 +146,13 @@ def train_recipe(
             _write(folder, opened, settings, qdq_model, int8_model)
         trained = _judged(opened, training, history, _quantized(opened, qdq_model, int8_model))
     before, files = read(opened.start.model)[1], folder.entries() if folder else {}
-    report = build_qat_report(trained, before, files=files, command=place.command, resources=monitor.result())
-    if folder:
-        folder.write_text(PAGE, to_html(report))
-        folder.write_text(REPORT, report.to_json())
-        folder.publish()
-        (folder.path / CHECKPOINT).unlink(missing_ok=True)
+    with progress(REPORTING, 1):
+        report = build_qat_report(trained, before, files=files, command=place.command, resources=monitor.result())
+        if folder:
+            folder.write_text(PAGE, to_html(report))
+            folder.write_text(REPORT, report.to_json())
+            folder.publish()
+            (folder.path / CHECKPOINT).unlink(missing_ok=True)
     path = folder.path if folder else None
     return QatRun(recipe, settings, opened.job.model, qdq_model, int8_model, history, trained.evaluation, report, path)
 
@@ -231,7 +233,7 @@ def _parity(opened: Opened, training: Training, int8_model: Model) -> Parity:
     # Whole batches, where the model's batch is fixed.
     size = training.samples.fixed_batch or 1
     samples = opened.job.evaluation.head(max(size, _PARITY_SAMPLES // size * size))
-    with engine.open(int8_model) as session:
+    with training.hooks.progress("comparing with what is deployed", 1), engine.open(int8_model) as session:
         return parity_of(training.module, session, samples, device=training.device, output=training.objective.answer)
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from quantlab.data.batch import Array, Batch, Batches
 from quantlab.data.recut import cut
 from quantlab.errors import DataError
+from quantlab.progress import Advance
 
 # More held-out samples tell one epoch from another no better, and every epoch pays for them.
 LARGEST_HELD_OUT = 1024
@@ -91,11 +92,17 @@ class TrainingSamples:
         """The batch size of a model whose batch is fixed, or None."""
         return self._how.batch_size if self._how.has_fixed_batch else None
 
-    def held_out(self) -> list[Batch]:
-        """Return the held-out samples, in the source's order; they stay in memory, and so do the others if they fit."""
+    def held_out(self, on_progress: Advance | None = None) -> list[Batch]:
+        """Return the held-out samples, in the source's order; they stay in memory, and so do the others if they fit.
+
+        Args:
+            on_progress: told of the samples that are read; they are read once.
+        """
         if self._held_out is None:
             held_out, rest = _Portion(), _Portion()
             for batch in self._batches:
+                if on_progress is not None:
+                    on_progress(batch.size)
                 flags = self._flags(batch)
                 held_out.add(batch, flags)
                 if rest.byte_count <= self._how.cache_bytes:

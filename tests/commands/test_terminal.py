@@ -1,6 +1,5 @@
 """How commands meet the terminal."""
 
-import io
 import sys
 
 import pytest
@@ -10,16 +9,9 @@ from rich.text import Text
 from quantlab.commands.terminal import print_result, progress_bars, reporting_errors
 from quantlab.errors import DataError, RecipeError
 from quantlab.progress import silent
-from tests.commands.conftest import Quantlab
+from tests.commands.conftest import Quantlab, Terminal
 
 NET = ("--model", "net.onnx", "--data", "samples.npz", "--samples", "16", "--threads", "1")
-
-
-class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def test_within_an_epoch_a_terminal_shows_loss_rate_and_the_time_left(
         advance(1)
     said = capsys.readouterr().err
     assert "epoch 1/2:" in said
-    assert "loss 0.25, rate 0.002, 8 min left" in said
+    assert "8 min left, loss 0.25, rate 0.002" in said
 
 
 def test_without_a_terminal_there_are_lines_only(capsys: pytest.CaptureFixture[str]) -> None:
