@@ -1,22 +1,23 @@
 """HSwish as a TensorRT plugin in Python: y = x · clip(x / 6 + 0.5, 0, 1).
 
-    quantlab build net.onnx --plugins examples/hswish_plugin.py
+    python examples/custom_operator.py network.int8.onnx
+    quantlab build network.int8.onnx --plugins examples/hswish_plugin.py
 
-For TensorRT 10.12 and later; TensorRT-RTX 1.7 has no layer for plugins in Python. An ONNX node `HSwish` of any domain
-becomes this plugin, since TensorRT looks custom operators up by name alone. Running calls `enqueue`, which computes
-with cupy. Written against the documented interface; so far it was registered only, and no engine was built with it.
+An ONNX node `HSwish` of any domain becomes this plugin, since TensorRT looks custom operators up by name alone. Running
+calls `enqueue`, which computes with cupy; `hswish_plugin.cu` is the same without Python.
+
+Built into engines by TensorRT-RTX 1.7, with its own Python package and with that of TensorRT 11.4 on top of the same
+library. TensorRT itself has not built it, and no GPU has run it yet.
 """
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
+import sys
 
 import numpy as np
 
-if importlib.util.find_spec("tensorrt") is not None:
-    import tensorrt as trt
-else:
-    import tensorrt_rtx as trt
+trt = sys.modules.get("tensorrt_rtx") or importlib.import_module("tensorrt")  # the one that quantlab has imported
 
 NAME, VERSION, NAMESPACE = "HSwish", "1", ""
 

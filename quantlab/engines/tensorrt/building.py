@@ -7,7 +7,6 @@ node and the reason.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from typing import Any
 
 import onnx_ir as ir
 
-import quantlab
+from quantlab.engines.tensorrt.environment import worker_environment
 from quantlab.engines.tensorrt.gpu import current_gpu
 from quantlab.engines.tensorrt.layers import EngineLayer, parse_layers
 from quantlab.engines.tensorrt.messages import shortened, without_noise
@@ -177,10 +176,7 @@ def _request(runtime: str, shapes: Mapping[str, Mapping[str, ShapeRange]], setti
 
 def _run_worker(folder: Path, models: Mapping[str, Model], runtime: str, timeout_s: float) -> None:
     command = [sys.executable, "-m", "quantlab.engines.tensorrt.worker", str(folder)]
-    # The worker must find this quantlab, wherever the caller's working folder is.
-    home = str(Path(quantlab.__file__).parents[1])
-    paths = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
-    environment = {**os.environ, "PYTHONPATH": paths}
+    environment = worker_environment(runtime, folder)
     try:
         ended = subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=timeout_s, check=False, env=environment

@@ -29,12 +29,6 @@ from quantlab.files import replacing
 # What the builder counts at the end, and what answers call it.
 _MEMORY: Mapping[str, str] = {"weights_bytes": "Weights", "activations_bytes": "Activation"}
 
-# Its parser asks the creator for the plugin and then takes the process down (1.7.1).
-_NO_PLUGINS = (
-    "its Python interface has no layer for plugins, and it crashes when a model calls one; build with the runtime "
-    "tensorrt, or write the operator as ONNX operators"
-)
-
 
 def main(folder: Path) -> None:
     """Do every job of a request; see `building.py` for its fields."""
@@ -91,8 +85,6 @@ class Worker:
     def _serialized(self, onnx: Path, shapes: Mapping[str, Any]) -> tuple[list[str], Any]:
         trt = self._trt
         network = self._builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
-        if any(plugin.endswith(".py") for plugin in self._request["plugins"]) and not hasattr(network, "add_plugin_v3"):
-            return [_NO_PLUGINS], None
         parser = trt.OnnxParser(network, self._logger)
         if not parser.parse_from_file(str(onnx)):
             return parse_errors(parser) or ["the parser gives no reason"], None
