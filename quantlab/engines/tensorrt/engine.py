@@ -13,10 +13,11 @@ from quantlab.engines.tensorrt.execution import Execution, RunSettings
 from quantlab.engines.tensorrt.gpu import current_gpu
 from quantlab.engines.tensorrt.memory import MemoryName, open_memory
 from quantlab.engines.tensorrt.plan_file import PlanRecord, read_plan, read_record
+from quantlab.engines.tensorrt.plugins import load_plugins
 from quantlab.engines.tensorrt.runtimes import import_runtime, installed_runtime
 from quantlab.engines.tensorrt.session import TensorRtSession
 from quantlab.engines.tensorrt.settings import BuildSettings
-from quantlab.engines.tensorrt.startup import load_plugins, process_logger
+from quantlab.engines.tensorrt.startup import process_logger
 from quantlab.errors import QuantlabError
 from quantlab.graph.model import Model
 

@@ -1,10 +1,7 @@
-"""What a process does once with a runtime: a logger that keeps what TensorRT says, and custom operators."""
+"""What a process does once with a runtime: a logger that keeps what TensorRT says."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -35,18 +32,3 @@ def messages_of(trt: Any, logger: Any, *severities: str) -> list[str]:  # noqa: 
     """Return what was logged with one of the severities, such as `ERROR`, without noise."""
     wanted = [getattr(trt.ILogger, severity) for severity in severities]
     return without_noise(text for severity, text in logger.messages if severity in wanted)
-
-
-def load_plugins(trt: Any, logger: Any, plugins: Sequence[str]) -> None:  # noqa: ANN401
-    """Register custom operators: TensorRT's own, those in libraries, and those that Python files register."""
-    if hasattr(trt, "init_libnvinfer_plugins"):
-        trt.init_libnvinfer_plugins(logger, "")
-    for number, plugin in enumerate(plugins):
-        if plugin.endswith(".py"):
-            spec = importlib.util.spec_from_file_location(f"quantlab_plugin_{number}", plugin)
-            if spec is not None and spec.loader is not None:
-                module = importlib.util.module_from_spec(spec)
-                sys.modules[spec.name] = module
-                spec.loader.exec_module(module)
-        else:
-            trt.get_plugin_registry().load_library(plugin)

@@ -22,8 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from quantlab.engines.tensorrt.messages import parse_errors
+from quantlab.engines.tensorrt.plugins import load_plugins
 from quantlab.engines.tensorrt.runtimes import import_runtime
-from quantlab.engines.tensorrt.startup import load_plugins, make_logger, messages_of
+from quantlab.engines.tensorrt.startup import make_logger, messages_of
+from quantlab.errors import EngineError
 from quantlab.files import replacing
 
 # What the builder counts at the end, and what answers call it.
@@ -56,7 +58,11 @@ class Worker:
         self._trt = trt
         self._request = request
         self._logger = make_logger(trt)
-        load_plugins(trt, self._logger, request["plugins"])
+        self._faults: list[str] = []
+        try:
+            load_plugins(trt, self._logger, request["plugins"])
+        except EngineError as error:  # every job is answered with it
+            self._faults.append(str(error))
         self._builder = trt.Builder(self._logger)
 
     def build(self, onnx: Path, plan: Path, shapes: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,6 +89,8 @@ class Worker:
         return answer | {"seconds": seconds, **{key: self._memory(kind) for key, kind in _MEMORY.items()}}
 
     def _serialized(self, onnx: Path, shapes: Mapping[str, Any]) -> tuple[list[str], Any]:
+        if self._faults:
+            return self._faults, None
         trt = self._trt
         network = self._builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
         parser = trt.OnnxParser(network, self._logger)

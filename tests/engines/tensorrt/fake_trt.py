@@ -291,6 +291,24 @@ class FakeContext:
         return outputs
 
 
+class Registry:
+    """Custom operators, by the library that brings them.
+
+    Attributes:
+        loaded: the libraries whose operators were asked for, in order.
+        takes: whether their operators fit.
+    """
+
+    def __init__(self) -> None:
+        self.all_creators: list[str] = []
+        self.loaded: list[str] = []
+        self.takes = True
+
+    def load_library(self, path: str) -> object | None:
+        self.loaded.append(path)
+        return object() if self.takes else None
+
+
 class FakeTensorRT:
     """The module.
 
@@ -314,7 +332,7 @@ class FakeTensorRT:
         self.__version__ = version
         self.is_rtx = is_rtx
         self.configs: list[Config] = []
-        self.loaded: list[str] = []
+        self.registry = Registry()
         self.read: Callable[[int, int], bytes] = ctypes.string_at
         self.write: Callable[[int, bytes], Any] = lambda address, data: ctypes.memmove(address, data, len(data))
         self.ranges: dict[str, tuple[Sequence[int], ...]] = {}
@@ -337,7 +355,7 @@ class FakeTensorRT:
         return True
 
     def get_plugin_registry(self) -> Any:
-        return SimpleNamespace(load_library=self.loaded.append)
+        return self.registry
 
     def Builder(self, logger: Any) -> Any:  # noqa: N802 (its name)
         return SimpleNamespace(

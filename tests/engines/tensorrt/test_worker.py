@@ -88,13 +88,18 @@ def test_a_failed_build_tells_errors_and_warnings_apart(onnx: Path) -> None:
     assert (answer["errors"], answer["warnings"]) == (["No profile"], ["Weights are small"])
 
 
-def test_plugins_are_loaded_and_python_files_run(onnx: Path, tmp_path: Path) -> None:
+def test_python_files_with_operators_are_run(onnx: Path, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     (tmp_path / "ops.py").write_text(f"open({str(mark)!r}, 'w').close()")
-    trt = FakeTensorRT(layers="{}")
-    build(trt, onnx, plugins=["/lib/ops.so", str(tmp_path / "ops.py")])
-    assert trt.loaded == ["/lib/ops.so"]
+    assert build(FakeTensorRT(layers="{}"), onnx, plugins=[str(tmp_path / "ops.py")])["errors"] == []
     assert mark.exists()
+
+
+def test_operators_that_cannot_be_loaded_are_the_answer_to_every_job(onnx: Path, tmp_path: Path) -> None:
+    (tmp_path / "ops.py").write_text("import no_such_module")
+    (error,) = build(FakeTensorRT(layers="{}"), onnx, plugins=[str(tmp_path / "ops.py")])["errors"]
+    reason = "ModuleNotFoundError: No module named 'no_such_module'"
+    assert error == f"plugin {tmp_path}/ops.py: running it failed ({reason})"
 
 
 def test_a_request_is_answered_job_by_job(onnx: Path, monkeypatch: pytest.MonkeyPatch) -> None:
