@@ -17,6 +17,9 @@ from typing import Any
 
 from quantlab.errors import EngineError
 
+ENTRY_POINTS = ("getCreators", "getPluginCreators")
+"""The functions by which a library hands its operators over; the second is the older one."""
+
 _numbers = itertools.count()
 
 
@@ -59,7 +62,7 @@ def _load_library(registry: Any, plugin: str) -> None:  # noqa: ANN401
         library = ctypes.CDLL(plugin)
     except OSError as error:
         raise EngineError(f"plugin {plugin}: it cannot be opened ({error})") from error
-    if hasattr(library, "getCreators") or hasattr(library, "getPluginCreators"):
+    if any(hasattr(library, name) for name in ENTRY_POINTS):
         if registry.load_library(plugin) is None:
             raise EngineError(f"plugin {plugin}: TensorRT takes none of its operators; build it for this version")
     elif len(registry.all_creators) == known:

@@ -16,6 +16,7 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
+from quantlab.engines.tensorrt.plugins import ENTRY_POINTS
 from quantlab.engines.tensorrt.settings import BuildSettings
 from quantlab.engines.tensorrt.shapes import ShapeRange
 
@@ -93,9 +94,14 @@ def _capabilities(settings: BuildSettings) -> list[str]:
 def _on_the_gpu(settings: BuildSettings) -> list[str]:
     """Return the options that only TensorRT has: it times kernels, and takes libraries of plugins."""
     cache = [] if settings.timing_cache is None else [f"--timingCacheFile={settings.timing_cache}"]
-    libraries = [_as_library(plugin) for plugin in settings.plugins if not plugin.endswith(".py")]
-    # As quantlab loads them: by the registry of plugins. `--staticPlugins` waits for constructors to register them.
-    return cache + [f"--dynamicPlugins={library}" for library in libraries]
+    return cache + [_plugin_option(plugin) for plugin in settings.plugins if not plugin.endswith(".py")]
+
+
+def _plugin_option(plugin: str) -> str:
+    """Return the option for a library: one that hands its operators over must be asked, others register themselves."""
+    content = Path(plugin).read_bytes()
+    hands_over = any(name.encode() in content for name in ENTRY_POINTS)
+    return f"--{'dynamic' if hands_over else 'static'}Plugins={_as_library(plugin)}"
 
 
 def _as_library(plugin: str) -> str:

@@ -65,15 +65,15 @@ def test_a_timing_cache_and_libraries_of_plugins_are_told_to_tensorrt_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("ops.so", "ops.py"):
-        (tmp_path / name).touch()
-    settings = {"timing_cache": Path("t.cache"), "plugins": ("ops.so", str(tmp_path / "ops.so"), "ops.py")}
+    for name, content in {"asked.so": b"\0getCreators\0", "own.so": b"", "ops.py": b""}.items():
+        (tmp_path / name).write_bytes(content)
+    settings = {"timing_cache": Path("t.cache"), "plugins": ("asked.so", str(tmp_path / "own.so"), "ops.py")}
     for tool in (TEN, ELEVEN):
         options = options_of(tool, **settings)
         assert "--timingCacheFile=t.cache" in options
         # Without a folder the loader would look in those of the system.
         plugins = [option for option in options if "lugin" in option]
-        assert plugins == ["--dynamicPlugins=./ops.so", f"--dynamicPlugins={tmp_path / 'ops.so'}"]
+        assert plugins == ["--dynamicPlugins=./asked.so", f"--staticPlugins={tmp_path / 'own.so'}"]
     assert not any("lugin" in option or "timing" in option for option in options_of(RTX, **settings))
 
 
