@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -59,6 +62,12 @@ def test_tensorrt_rtx_builds_it_with_the_plugin_in_python(trained: tuple[Model, 
     check(built(trained[0], EXAMPLES / "hswish_plugin.py"))
 
 
+@requires_rtx
+@pytest.mark.tensorrt
+def test_tensorrt_rtx_builds_it_with_the_plugin_in_cuda(trained: tuple[Model, list[float]], tmp_path: Path) -> None:
+    check(built(trained[0], compiled(EXAMPLES / "hswish_plugin.cu", tmp_path / "libhswish.so")))
+
+
 def built(model: Model, plugin: Path) -> BuiltEngine:
     settings = BuildSettings(runtime="tensorrt_rtx", plugins=(str(plugin),), timeout_s=120)
     return build_engines({"int8": model}, settings)["int8"]
@@ -71,3 +80,13 @@ def check(engine: BuiltEngine) -> None:
     convolutions = [layer for layer in engine.layers if layer.is_product]
     assert len(convolutions) == 2
     assert all(layer.multiplies_int8 for layer in convolutions)
+
+
+def compiled(source: Path, library: Path) -> Path:
+    """Compile as the head of the source says; TENSORRT_INCLUDE tells where TensorRT's headers are."""
+    headers = Path(os.environ.get("TENSORRT_INCLUDE", "/usr/include/x86_64-linux-gnu"))
+    if shutil.which("nvcc") is None or not (headers / "NvInferRuntime.h").exists():
+        pytest.skip("needs nvcc, and TENSORRT_INCLUDE to name the folder of NvInferRuntime.h")
+    options = ["-std=c++17", "-O2", "--shared", "-Xcompiler", "-fPIC", "-isystem", str(headers)]
+    subprocess.run(["nvcc", *options, "-o", str(library), str(source)], check=True, capture_output=True, timeout=120)
+    return library

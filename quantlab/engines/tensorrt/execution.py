@@ -1,6 +1,6 @@
 """A plan that is loaded, with one execution context: shapes and addresses in, work on a stream out.
 
-Source: IRuntime, ICudaEngine and IExecutionContext as the Python bindings of 10.12 to 11.1 and of TensorRT-RTX 1.7
+Source: IRuntime, ICudaEngine and IExecutionContext as the Python bindings of 10.12 to 11.4 and of TensorRT-RTX 1.7
 have them. Loading a plan, and being refused, ran with TensorRT-RTX 1.7 on an H200, which it does not support. Running
 one was tested with a stand-in for TensorRT on the H200's memory, streams, events and graphs, not with TensorRT itself.
 """

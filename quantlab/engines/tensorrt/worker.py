@@ -6,8 +6,8 @@ reads FOLDER/request.json, and for each job in it NAME.onnx; writes NAME.plan, a
 job is done: errors, warnings, layers, seconds. `building.py` starts it and reads what it leaves.
 
 One code path serves TensorRT 10.12 to 11 and TensorRT-RTX: calls that only one of them knows are behind a question
-whether they are there. Run with TensorRT-RTX 1.7 without a GPU; the calls that are TensorRT's own (timing cache,
-inspector) are written from the binding sources of 10.12 to 11.1 and run with a stand-in only.
+whether they are there. Run with TensorRT-RTX 1.7 without a GPU, and, timing cache included, with the Python package of
+TensorRT 11.4 on top of the same library; the inspector with a stand-in only.
 """
 
 from __future__ import annotations
