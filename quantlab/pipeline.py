@@ -142,6 +142,7 @@ def run_job(
         command=command,
         layerwise=layerwise,
         resources=monitor.result(),
+        collected_by=collected.collected_by,
     )
     with progress(REPORTING, 1):
         report = build_report(outcome)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from quantlab.collect import CollectSettings, collect
 from quantlab.data.batch import Batches
+from quantlab.engines.engine import engine_in_words
 from quantlab.errors import CalibrationError
 from quantlab.job import Job
 from quantlab.progress import Progress, silent
@@ -20,13 +21,19 @@ from quantlab.run_folder import RunFolder, SavedStatistics
 from quantlab.stats.table import Statistics
 
 _SECONDS_BETWEEN_SAVES = 10.0
+# Where an earlier version left the first part of the statistics.
+_NOT_NOTED = "an engine that was not noted"
 
 
 class Collected(NamedTuple):
-    """Statistics, and a sentence for the report if a pass over all samples is not where they come from."""
+    """Statistics, a sentence for the report if a pass over all samples is not where they come from, and what computed.
+
+    Statistics of an interrupted run may come from several engines or devices; those of older versions do not tell.
+    """
 
     statistics: Statistics
     note: str | None = None
+    collected_by: tuple[str, ...] = ()
 
 
 def collect_for(
@@ -48,22 +55,22 @@ def collect_for(
     """
     if ranks.size > 1:
         return _collect_together(job, folder, progress, ranks)
+    ours = engine_in_words(job.collector)
     if folder is None:
-        return Collected(_pass(job, job.calibration, None, None, progress))
+        return Collected(_pass(job, job.calibration, None, None, progress), None, (ours,))
     fingerprint = job.fingerprint()
     folder.begin(fingerprint)
     saved = folder.saved_statistics(fingerprint)
     if saved is not None and saved.is_complete:
-        return Collected(saved.statistics, _used_again(saved.statistics.samples))
+        return Collected(saved.statistics, _used_again(saved.statistics.samples), saved.collected_by)
+    collected_by = _both(saved, ours)
 
     def save(statistics: Statistics) -> None:
-        folder.write_statistics(statistics, fingerprint, is_complete=False)
+        folder.write_statistics(statistics, fingerprint, is_complete=False, collected_by=collected_by)
 
     statistics = _pass(job, job.calibration, saved, save, progress)
-    folder.write_statistics(statistics, fingerprint, is_complete=True)
-    if saved is None:
-        return Collected(statistics)
-    return Collected(statistics, _gone_on(saved.statistics.samples))
+    folder.write_statistics(statistics, fingerprint, is_complete=True, collected_by=collected_by)
+    return Collected(statistics, None if saved is None else _gone_on(saved.statistics.samples), collected_by)
 
 
 def part_of(batches: Batches, ranks: Ranks) -> Batches:
@@ -77,6 +84,7 @@ def part_of(batches: Batches, ranks: Ranks) -> Batches:
 def _collect_together(job: Job, folder: RunFolder | None, progress: Progress, ranks: Ranks) -> Collected:
     """Collect a part in each process and merge; an interrupted pass begins anew."""
     fingerprint, known = "", Statistics({}, 0)
+    saved: SavedStatistics | None = None
     if ranks.is_first and folder is not None:
         fingerprint = job.fingerprint()
         folder.begin(fingerprint)
@@ -88,11 +96,20 @@ def _collect_together(job: Job, folder: RunFolder | None, progress: Progress, ra
     merged = reduce(Statistics.merge, map(Statistics.from_bytes, ranks.gathered(found.to_bytes())), known)
     if merged.samples == 0:
         raise CalibrationError(f"data {job.calibration.name!r}: not a single sample to calibrate with")
-    if ranks.is_first and folder is not None:
-        folder.write_statistics(merged, fingerprint, is_complete=True)
+    note = _gone_on(known.samples) if known.samples else None
+    collected_by = _both(saved, engine_in_words(job.collector, ranks.size))
     if known.samples == merged.samples:
-        return Collected(merged, _used_again(known.samples))
-    return Collected(merged, _gone_on(known.samples) if known.samples else None)
+        note, collected_by = _used_again(known.samples), () if saved is None else saved.collected_by
+    if ranks.is_first and folder is not None:
+        folder.write_statistics(merged, fingerprint, is_complete=True, collected_by=collected_by)
+    return Collected(merged, note, collected_by)
+
+
+def _both(saved: SavedStatistics | None, ours: str) -> tuple[str, ...]:
+    """Return what computed the saved statistics, and what computes the rest."""
+    if saved is None or not saved.statistics.samples:
+        return (ours,)
+    return tuple(dict.fromkeys((*(saved.collected_by or (_NOT_NOTED,)), ours)))
 
 
 def _used_again(samples: int) -> str:

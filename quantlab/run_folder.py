@@ -17,7 +17,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -43,10 +43,11 @@ _RESULTS = (
 
 
 class SavedStatistics(NamedTuple):
-    """Statistics found in a folder, and whether they hold every calibration sample."""
+    """Statistics found in a folder, whether they hold every calibration sample, and what computed them."""
 
     statistics: Statistics
     is_complete: bool
+    collected_by: tuple[str, ...] = ()
 
 
 class FileEntry(NamedTuple):
@@ -114,8 +115,10 @@ class RunFolder:
         for target, model in int8_models.items():
             save(model, self.unfinished / int8_name(target))
 
-    def write_statistics(self, statistics: Statistics, fingerprint: str, *, is_complete: bool) -> None:
-        """Write the statistics so far and whose they are.
+    def write_statistics(
+        self, statistics: Statistics, fingerprint: str, *, is_complete: bool, collected_by: Sequence[str] = ()
+    ) -> None:
+        """Write the statistics so far, whose they are, and what computed them.
 
         The statistics say themselves how many samples they hold, so a stop between the two writes costs at most
         the mark that they are complete.
@@ -123,7 +126,8 @@ class RunFolder:
         self._make_unfinished()
         path = self.unfinished / "stats.npz"
         _guard(path, lambda: statistics.save(path))
-        state = {"fingerprint": fingerprint, "samples": statistics.samples, "is_complete": is_complete}
+        state: dict[str, object] = {"fingerprint": fingerprint, "samples": statistics.samples}
+        state |= {"is_complete": is_complete, "collected_by": list(collected_by)}
         self.write_text("state.json", json.dumps(state))
 
     def write_text(self, name: str, text: str) -> None:
@@ -195,7 +199,8 @@ def _load_statistics(folder: Path, fingerprint: str) -> SavedStatistics | None:
         if state["fingerprint"] != fingerprint:
             return None
         statistics = Statistics.load(folder / "stats.npz")
-        return SavedStatistics(statistics, bool(state["is_complete"]) and statistics.samples == state["samples"])
+        is_complete = bool(state["is_complete"]) and statistics.samples == state["samples"]
+        return SavedStatistics(statistics, is_complete, tuple(map(str, state.get("collected_by", ()))))
     except (OSError, ValueError, KeyError, TypeError, CalibrationError):
         return None  # nothing usable is there: start anew
 

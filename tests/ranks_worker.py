@@ -30,6 +30,7 @@ class Stopped(Exception):
 def collect(ranks: Ranks, folder: Path) -> None:
     found = collect_for(small_job(), ranks=ranks)
     (folder / f"{ranks.number}.npz").write_bytes(found.statistics.to_bytes())
+    (folder / f"{ranks.number}.txt").write_text(" and ".join(found.collected_by))
 
 
 def train(ranks: Ranks, folder: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,7 @@ def test_statistics_collected_together_are_those_of_one_process(size, tmp_path):
     alone = collect_for(small_job()).statistics
     for rank in range(size):
         assert Statistics.load(tmp_path / f"{rank}.npz").same_as(alone)
+    assert (tmp_path / "0.txt").read_text() == f"onnxruntime {version('onnxruntime')} on cpu, {size} processes"
 
 
 def test_training_together_is_training_alone_and_equal_in_all_processes(tmp_path):

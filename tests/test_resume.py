@@ -1,5 +1,7 @@
 import contextlib
+import json
 from collections.abc import Iterator
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -79,6 +81,33 @@ def test_a_pass_interrupted_before_its_first_save_starts_anew(tmp_path):
     steps = Steps()
     assert collect_for(job, folder=RunFolder(tmp_path), progress=steps).note is None
     assert sum(steps.done) == 16
+
+
+def test_what_computed_statistics_is_told_also_where_they_are_used_again_or_gone_on_with(tmp_path, monkeypatch):
+    monkeypatch.setattr("quantlab.resume._SECONDS_BETWEEN_SAVES", 0.0)
+    ours = f"onnxruntime {version('onnxruntime')} on cpu"
+    job = interrupted_at(9, RunFolder(tmp_path / "a"))
+    # The first nine samples were counted on another device.
+    state = tmp_path / "a" / "unfinished" / "state.json"
+    state.write_text(state.read_text().replace(ours, "onnxruntime 1 on elsewhere"))
+    assert collect_for(job, folder=RunFolder(tmp_path / "a")).collected_by == ("onnxruntime 1 on elsewhere", ours)
+    folder = RunFolder(tmp_path / "b")
+    assert collect_for(job_on(IMAGES), folder=folder).collected_by == (ours,)
+    folder.publish()
+    assert collect_for(job_on(IMAGES), folder=RunFolder(tmp_path / "b")).collected_by == (ours,)
+    assert collect_for(job_on(IMAGES)).collected_by == (ours,)
+
+
+def test_statistics_of_a_version_that_did_not_note_what_computed_them_are_told_so(tmp_path, monkeypatch):
+    monkeypatch.setattr("quantlab.resume._SECONDS_BETWEEN_SAVES", 0.0)
+    job = interrupted_at(9, RunFolder(tmp_path))
+    state = tmp_path / "unfinished" / "state.json"
+    kept = json.loads(state.read_text())
+    del kept["collected_by"]
+    state.write_text(json.dumps(kept))
+    resumed = collect_for(job, folder=RunFolder(tmp_path))
+    assert resumed.collected_by[0] == "an engine that was not noted"
+    assert len(resumed.collected_by) == 2
 
 
 def test_statistics_of_the_same_samples_are_used_again_and_the_samples_not_read(tmp_path):

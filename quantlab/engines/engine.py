@@ -88,6 +88,13 @@ class Engine(Protocol):
         """Return name, version and settings, for reports."""
 
 
+def engine_in_words(engine: Engine, processes: int = 1) -> str:
+    """Return what computed, with its version and device, such as `torch 2.13.0 on NVIDIA H100 80GB HBM3`."""
+    told = engine.describe()
+    shared = "" if processes == 1 else f", {processes} processes"
+    return f"{told['engine']} {told['version']} on {told.get('device', 'cpu')}{shared}"
+
+
 class CountingSession(Protocol):
     """A loaded model whose tapped tensors are counted, not returned."""
 

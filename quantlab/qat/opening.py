@@ -75,6 +75,7 @@ class Opened:
         samples: what to train on.
         notes: sentences about where all this comes from.
         warnings: sentences a user must see.
+        collected_by: what computed the statistics, as in `Collected`.
     """
 
     job: Job
@@ -86,6 +87,7 @@ class Opened:
     samples: Batches
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    collected_by: tuple[str, ...] = ()
 
 
 def open_training(
@@ -138,7 +140,8 @@ def _from_float(
     start = start_from_quantized(job.model, before)
     samples = _training_batches(job, inputs, settings)
     notes = () if collected.note is None else (collected.note,)
-    return Opened(job, plan.target, start, before, "ptq", collected.statistics, samples, notes)
+    opened = Opened(job, plan.target, start, before, "ptq", collected.statistics, samples, notes)
+    return replace(opened, collected_by=collected.collected_by)
 
 
 def _from_quantized(

@@ -43,6 +43,7 @@ class Trained:
         evaluation: the float model, the start, the trained model.
         layerwise: what each layer of the trained model costs.
         parity: how far the INT8 model does what the trained module does.
+        trained_by: version and device of torch.
     """
 
     opened: Opened
@@ -53,6 +54,7 @@ class Trained:
     evaluation: Evaluation
     layerwise: Layerwise
     parity: Parity
+    trained_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,7 @@ def build_qat_report(
         command=command,
         layerwise={opened.target: trained.layerwise},
         resources=resources,
+        collected_by=opened.collected_by,
     )
     section = without_private_paths(_section(trained, before))
     return Report({**build_report(outcome).content, "qat": section})
@@ -186,7 +189,7 @@ def training_warnings(trained: Trained) -> tuple[str, ...]:
 def training_notes(trained: Trained) -> tuple[str, ...]:
     """Return what is good to know: what was trained on, and a loss against the start that may be chance."""
     samples, stage, lost = trained.samples, trained.opened.stage, _loss(trained)
-    told = f"Trained on {samples.trained_size} of {samples.size} samples of {samples.name}"
+    told = f"Trained by {trained.trained_by} on {samples.trained_size} of {samples.size} samples of {samples.name}"
     notes = [f"{told}; the other {samples.held_out_size} chose the epoch."]
     if lost is not None and not lost.is_certain:
         notes.append(
@@ -213,6 +216,7 @@ def _section(trained: Trained, before: Encodings) -> dict[str, Any]:
             "trained": trained.samples.trained_size,
             "held_out": trained.samples.held_out_size,
         },
+        "trained_by": trained.trained_by,
         "start": opened.stage,
         "epochs": [_told(record) for record in trained.history.records],
         "best": trained.history.best.number,

@@ -14,7 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from quantlab.audit import audit_onnxruntime
+from quantlab.engines.engine import engine_in_words
 from quantlab.engines.onnxruntime import OnnxRuntime
+from quantlab.engines.torch import Torch
 from quantlab.engines.torch_device import device_named
 from quantlab.evaluation import Evaluation
 from quantlab.evaluation.resources import Monitor
@@ -223,6 +225,7 @@ def _judged(opened: Opened, training: Training, history: History, quantized: Qua
         evaluation=evaluate_for(opened.job, models, progress=progress),
         layerwise=layers_for(opened.job, {target: model}, progress=progress)[target],
         parity=_parity(opened, training, model),
+        trained_by=engine_in_words(Torch(str(training.device)), training.ranks.size),
     )
 
 

@@ -60,6 +60,7 @@ class Outcome:
         command: the command line, or None for a call from Python.
         layerwise: what each layer costs, by target; empty where that was not looked at.
         resources: what the run took of the machine, or None.
+        collected_by: engine, version and device of what computed the statistics; empty where that is not known.
     """
 
     job: Job
@@ -72,6 +73,7 @@ class Outcome:
     command: Sequence[str] | None = None
     layerwise: Mapping[str, Layerwise] = field(default_factory=dict)
     resources: Resources | None = None
+    collected_by: tuple[str, ...] = ()
 
 
 def build_report(outcome: Outcome) -> Report:
@@ -90,6 +92,7 @@ def build_report(outcome: Outcome) -> Report:
             "evaluation": outcome.evaluation.samples,
             "labelled": outcome.evaluation.labelled,
             "note": split,
+            "collected_by": list(outcome.collected_by),
         },
         "notes": [*outcome.notes, *notes],
         "warnings": [*job.warnings, *outcome.warnings],

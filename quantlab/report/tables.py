@@ -64,6 +64,12 @@ def error_sentences(target: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def samples_sentence(samples: Mapping[str, Any]) -> str:
+    """Return which samples calibrated and which judged, and what computed the statistics where that is known."""
+    computed = " and ".join(samples.get("collected_by", ()))
+    return f"{samples['note']} Statistics collected by {computed}." if computed else str(samples["note"])
+
+
 def gpu_table(evaluation: Mapping[str, Any]) -> Table | None:
     """Return what the GPU's own clock tells of each model and batch size; None where nothing ran on a GPU."""
     rows = [(row, timed) for row in evaluation["rows"] for timed in row.get("gpu_latencies", ())]

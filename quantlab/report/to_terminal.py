@@ -22,6 +22,7 @@ from quantlab.report.tables import (
     gpu_table,
     layers_table,
     ranges_table,
+    samples_sentence,
 )
 from quantlab.report.training import training_parts
 
@@ -43,7 +44,7 @@ def render(report: Report, *, folder: Path | None = None) -> RenderableType:
     parts += training_parts(content["qat"]) if "qat" in content else []
     for name, target in content["targets"].items():
         parts += map(Prose, _target_lines(name, target))
-    parts += [Prose(content["samples"]["note"]), Prose(_machine(content["evaluation"]["environment"]))]
+    parts += [Prose(samples_sentence(content["samples"])), Prose(_machine(content["evaluation"]["environment"]))]
     parts += _notes([*content["notes"], *content["evaluation"]["notes"]])
     parts += [Prose(f"WARNING: {warning}", style="bold red") for warning in report.warnings]
     if folder is not None:

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 import quantlab
-from quantlab.report.tables import answers_table, costs_table, ranges_table
+from quantlab.report.tables import answers_table, costs_table, ranges_table, samples_sentence
 from tests.runs import UNTIMED, classifier, images, labels
 
 
@@ -28,6 +28,13 @@ def evaluation() -> dict[str, Any]:
         row["memory"] = {"peak_bytes": 12_300_000, "batch_size": 1}
     content["rows"][1]["speedups"] = [{"ratio": 2.5, "interval": [2.4, 2.6]}, {"ratio": 3.5, "interval": [3.4, 3.6]}]
     return content
+
+
+def test_samples_are_told_with_what_computed_their_statistics_where_that_is_known() -> None:
+    told = {"note": "Calibrated on a; evaluated on b.", "collected_by": ["torch 2 on cpu", "torch 2 on GPU"]}
+    assert samples_sentence(told).endswith("on b. Statistics collected by torch 2 on cpu and torch 2 on GPU.")
+    assert samples_sentence({**told, "collected_by": []}) == told["note"]
+    assert samples_sentence({"note": "of an older report"}) == "of an older report"
 
 
 def test_answers_tell_accuracy_drop_and_agreement_with_a_line_for_top_k(evaluation):

@@ -9,6 +9,7 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from quantlab.markup import Child, element, number, row, table
+from quantlab.report.tables import samples_sentence
 
 
 def provenance(content: Mapping[str, Any]) -> Element:
@@ -18,7 +19,7 @@ def provenance(content: Mapping[str, Any]) -> Element:
         element("h2", "How to get this again"),
         *_command(content["command"]),
         element("h3", "Samples"),
-        element("p", content["samples"]["note"]),
+        element("p", samples_sentence(content["samples"])),
         element("h3", "Notes") if _notes(content) else None,
         element("ul", *(element("li", note) for note in _notes(content))) if _notes(content) else None,
         _pairs("Model", content["model"].items()),
