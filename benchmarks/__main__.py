@@ -40,8 +40,11 @@ ON_A_GPU: dict[str, Callable[[Scale], Iterator[Finding]]] = {
     "gpu_encodings": gpu_encodings.run,
     "gpu_overhead": gpu_overhead.run,
     "gpu_scaling": gpu_scaling.run,
-    "gpu_qat_mobilenet_v2": gpu_qat.of_network("mobilenet_v2"),
-    "gpu_qat_vit": gpu_qat.of_network("vit_tiny"),
+    **{
+        f"gpu_qat_{name}_{target}": gpu_qat.of_network(name, target)
+        for name in ("mobilenet_v2", "vit_tiny")
+        for target in ("onnxruntime", "tensorrt")
+    },
 }
 
 

@@ -33,41 +33,44 @@ if TYPE_CHECKING:
 
 _TARGET = 3.0
 _CLASSES = 20
-_SIDE = 224
+_SIZES = ((224, 128), (128, 64))
+"""Height and width, and batch; at the second the GPU waits for Python."""
 _ROUNDS = 10
 _WAYS = {"distill": False, "lsq": True}
 
 
 def run(scale: Scale) -> Iterator[Finding]:
-    """Measure each network, for both targets, without and with learned scales."""
-    batch_size = scale.of(128, 4)
-    for network in TRAINABLE.values():
-        model = _model(network)
-        for target in ("onnxruntime", "tensorrt"):
-            for way, learn_scales in _WAYS.items():
-                modules = _modules(model, target, learn_scales=learn_scales)
-                seconds = _step_seconds(modules, batch_size, scale)
-                yield Finding(
-                    f"{network.title} {target} {way}, training step of the Q/DQ graph",
-                    seconds["qdq"] / seconds["float"],
-                    "x",
-                    at_most=_TARGET,
-                    detail=f"{1e3 * seconds['qdq']:.1f} ms against {1e3 * seconds['float']:.1f} ms, "
-                    f"batch {batch_size}, {batch_size / seconds['qdq']:.0f} images/s",
-                )
+    """Measure each network at each size, for both targets, without and with learned scales."""
+    for side, batch in _SIZES:
+        pixels = (scale.of(batch, 4), 3, side, side)
+        for network in TRAINABLE.values():
+            model = _model(network, side)
+            for target in ("onnxruntime", "tensorrt"):
+                for way, learn_scales in _WAYS.items():
+                    modules = _modules(model, target, side, learn_scales=learn_scales)
+                    title = f"{network.title} at {side} {target} {way}, training step of the Q/DQ graph"
+                    yield _finding(title, _step_seconds(modules, pixels, scale), pixels[0])
 
 
-def _model(network: Trainable) -> Model:
+def _finding(title: str, seconds: dict[str, float], batch_size: int) -> Finding:
+    detail = (
+        f"{1e3 * seconds['qdq']:.1f} ms against {1e3 * seconds['float']:.1f} ms, "
+        f"batch {batch_size}, {batch_size / seconds['qdq']:.0f} images/s"
+    )
+    return Finding(title, seconds["qdq"] / seconds["float"], "x", at_most=_TARGET, detail=detail)
+
+
+def _model(network: Trainable, side: int) -> Model:
     import torch
 
     torch.manual_seed(0)
-    module = logits_of(network.build(_SIDE, _CLASSES)).eval()
-    example = torch.zeros(2, 3, _SIDE, _SIDE)
+    module = logits_of(network.build(side, _CLASSES)).eval()
+    example = torch.zeros(2, 3, side, side)
     return export_torch(module, example, input_names=["pixels"], output_names=["logits"], opset=OPSET)
 
 
-def _modules(model: Model, target: str, *, learn_scales: bool) -> dict[str, GraphModule]:
-    pixels = np.random.default_rng(0).standard_normal((8, 3, _SIDE, _SIDE), np.float32)
+def _modules(model: Model, target: str, side: int, *, learn_scales: bool) -> dict[str, GraphModule]:
+    pixels = np.random.default_rng(0).standard_normal((8, 3, side, side), np.float32)
     recipe = Recipe(samples=4, targets=(target,), calibrator="minmax")
     job = open_job(recipe, Inputs(model=model, data={"pixels": pixels}))
     plan, calibrator = job.plans[target], recipe.calibrator_with_options()
@@ -75,11 +78,11 @@ def _modules(model: Model, target: str, *, learn_scales: bool) -> dict[str, Grap
     return {"float": GraphModule(job.model), "qdq": QuantizedModule(start, learn_scales=learn_scales)}
 
 
-def _step_seconds(modules: dict[str, GraphModule], batch_size: int, scale: Scale) -> dict[str, float]:
+def _step_seconds(modules: dict[str, GraphModule], shape: tuple[int, ...], scale: Scale) -> dict[str, float]:
     import torch
 
     device = device_named(scale.device)
-    pixels = torch.randn(batch_size, 3, _SIDE, _SIDE, device=device)
+    pixels = torch.randn(shape, device=device)
     clock = waiting_clock(scale.device)
     steps = {name: _step_of(module.to(device), pixels) for name, module in modules.items()}
     seconds: dict[str, list[float]] = {name: [] for name in steps}

@@ -1,14 +1,16 @@
-"""Two networks, both targets, two ways to train: FP32, after-training and trained accuracy, and how fast it goes.
+"""A network trained for a target in several ways: FP32, after-training and trained accuracy, and how fast it goes.
 
 The networks are trained here first, in float32, to say which photograph a crop is from (`picture_task`). Everything is
 judged on crops from parts of the photographs that no training has seen. Ranges are minmax's, of the calibrators the one
 that loses most, so that there is something to win back; `distill` leaves scales as they are, `lsq` learns them too.
+For TensorRT weights also get one scale a tensor, which costs networks with depthwise convolutions most.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from benchmarks.finding import Finding
 from benchmarks.picture_task import PictureTask, Samples
@@ -18,14 +20,32 @@ from quantlab.evaluation.evaluation import Row
 from quantlab.graph.model import Model
 from quantlab.qat import QatRun, QatSettings
 from quantlab.qat import train as train_quantized
+from quantlab.targets import WeightScales
 
 _SIDE = 128
-_TARGETS = ("onnxruntime", "tensorrt")
-_WAYS = {"distill": False, "lsq": True}
 
 
-def of_network(name: str) -> Callable[[Scale], Iterator[Finding]]:
-    """Return the benchmark of one network of `TRAINABLE`."""
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """One way to train: what it is called, whether scales learn, and what has a scale of its own in a weight."""
+
+    title: str
+    learn_scales: bool
+    weight_scales: WeightScales = "per-channel"
+
+
+_WAYS = {
+    "onnxruntime": (_Way("distill", learn_scales=False), _Way("lsq", learn_scales=True)),
+    "tensorrt": (
+        _Way("distill", learn_scales=False),
+        _Way("lsq", learn_scales=True),
+        _Way("lsq, weights per tensor", learn_scales=True, weight_scales="per-tensor"),
+    ),
+}
+
+
+def of_network(name: str, target: str) -> Callable[[Scale], Iterator[Finding]]:
+    """Return the benchmark of one network of `TRAINABLE` for one target."""
 
     def run(scale: Scale) -> Iterator[Finding]:
         network = TRAINABLE[name]
@@ -38,18 +58,20 @@ def of_network(name: str) -> Callable[[Scale], Iterator[Finding]]:
         seconds = time.perf_counter() - begun
         detail = f"{epochs} epochs of {len(trained_on.labels)} crops, {len(task.classes)} photographs"
         yield Finding(f"{network.title} trained in FP32 and exported", seconds, " s", detail=detail)
-        for target in _TARGETS:
-            for way, learn_scales in _WAYS.items():
-                settings = QatSettings(
-                    epochs=scale.of(3, 1), learn_scales=learn_scales, batch_size=64, device=scale.device
-                )
-                made = _trained(model, trained_on, judged_on, target, settings)
-                yield from _findings(f"{network.title} {target} {way}", target, made, len(trained_on.labels))
+        for way in _WAYS[target]:
+            settings = QatSettings(
+                epochs=scale.of(3, 1), learn_scales=way.learn_scales, batch_size=64, device=scale.device
+            )
+            made = _trained(model, (trained_on, judged_on), settings, target, way.weight_scales)
+            yield from _findings(f"{network.title} {target} {way.title}", target, made, len(trained_on.labels))
 
     return run
 
 
-def _trained(model: Model, trained_on: Samples, judged_on: Samples, target: str, settings: QatSettings) -> QatRun:
+def _trained(
+    model: Model, parts: tuple[Samples, Samples], settings: QatSettings, target: str, weight_scales: WeightScales
+) -> QatRun:
+    trained_on, judged_on = parts
     samples = {"pixels": trained_on.pixels, "labels": trained_on.labels}
     return train_quantized(
         model,
@@ -58,6 +80,7 @@ def _trained(model: Model, trained_on: Samples, judged_on: Samples, target: str,
         eval_data={"pixels": judged_on.pixels, "labels": judged_on.labels},
         settings=settings,
         targets=(target,),
+        weight_scales=weight_scales,
         calibrator="minmax",
         latency_batches=(),
     )
