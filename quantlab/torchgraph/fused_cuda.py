@@ -76,6 +76,17 @@ def _layout(x: Tensor, scale: Tensor) -> tuple[int, int, int]:
 
 
 @triton.jit
+def _pair_of(at, scale_at, zero_at, inner, channels, is_per_tensor: tl.constexpr):
+    """Return the scale and the zero point of each of a block's elements: one for all, or one an element."""
+    if is_per_tensor:
+        scale, zero = tl.load(scale_at), tl.load(zero_at)
+    else:
+        channel = (at // inner) % channels
+        scale, zero = tl.load(scale_at + channel), tl.load(zero_at + channel)
+    return scale, zero
+
+
+@triton.jit
 def _forward(
     x_at,
     scale_at,
@@ -92,11 +103,7 @@ def _forward(
 ) -> None:
     at = tl.program_id(0).to(tl.int64) * block + tl.arange(0, block)
     inside = at < size
-    if is_per_tensor:
-        scale, zero = tl.load(scale_at), tl.load(zero_at)
-    else:
-        channel = (at // inner) % channels
-        scale, zero = tl.load(scale_at + channel), tl.load(zero_at + channel)
+    scale, zero = _pair_of(at, scale_at, zero_at, inner, channels, is_per_tensor)
     x = tl.load(x_at + at, mask=inside, other=0.0)
     shifted = libdevice.rint(tl.div_rn(x, tl.zeros_like(x) + scale)) + zero
     integers = tl.clamp(shifted, lowest, highest, propagate_nan=tl.PropagateNan.ALL)
@@ -122,11 +129,7 @@ def _backward(
 ) -> None:
     at = tl.program_id(0).to(tl.int64) * block + tl.arange(0, block)
     inside = at < size
-    if is_per_tensor:
-        scale, zero = tl.load(scale_at), tl.load(zero_at)
-    else:
-        channel = (at // inner) % channels
-        scale, zero = tl.load(scale_at + channel), tl.load(zero_at + channel)
+    scale, zero = _pair_of(at, scale_at, zero_at, inner, channels, is_per_tensor)
     x = tl.load(x_at + at, mask=inside, other=0.0)
     gradient = tl.load(gradient_at + at, mask=inside, other=0.0)
     ratio = tl.div_rn(x, tl.zeros_like(x) + scale)
