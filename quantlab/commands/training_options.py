@@ -100,7 +100,9 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last epoc
 Target = Annotated[
     str,
     typer.Option(
-        metavar="NAME", autocompletion=completion.targets, help="The runtime to export for: onnxruntime or tensorrt."
+        metavar="NAME",
+        autocompletion=completion.targets,
+        help="The runtime to export for: onnxruntime or tensorrt. A Q/DQ model that says which it is for stays so.",
     ),
 ]
 Seed = Annotated[

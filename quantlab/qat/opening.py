@@ -24,7 +24,7 @@ from quantlab.opening import check_torch_settings, open_model, preprocess_for
 from quantlab.pipeline import OPENING, quantize
 from quantlab.progress import Progress
 from quantlab.qat.settings import QatSettings
-from quantlab.qat.start import Start, plan_to_train, start_from_model, start_from_quantized
+from quantlab.qat.start import Start, meant_for, plan_to_train, start_from_model, start_from_quantized
 from quantlab.qat.without_pairs import without_pairs
 from quantlab.qdq import read
 from quantlab.qdq.insert import TARGET_KEY
@@ -37,9 +37,6 @@ from quantlab.stats.table import Statistics
 
 # What all Python objects with samples are called, so that it tells none from another.
 _NAME_OF_OBJECTS = "data"
-
-# What a model is called whose runtime is not known; it is judged by a literal simulation.
-UNKNOWN_TARGET = "qdq"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +144,8 @@ def _from_float(
 def _from_quantized(
     model: Model, recipe: Recipe, inputs: TrainingInputs, settings: QatSettings, progress: Progress
 ) -> Opened:
-    start = start_from_model(model)
+    (target,) = recipe.targets
+    start = meant_for(start_from_model(model), target)
     given = inputs.reference
     reference = without_pairs(start) if given is None else open_model(given, recipe.torch_settings())
     _check_alike(model, reference)
@@ -155,11 +153,17 @@ def _from_quantized(
         job = open_job(recipe, Inputs(reference, inputs.data, inputs.eval_data))
     _, _, evaluated = job.notes[0].partition("; ")
     job = replace(job, notes=(f"{model.name} was quantized already; {evaluated}", *job.notes[1:]))
-    target = model.ir_model.metadata_props.get(TARGET_KEY, UNKNOWN_TARGET)
     _, encodings = read(start.model)
     before = Quantized(start.plan, encodings, model, None)
     samples = _training_batches(job, inputs, settings)
-    return Opened(job, target, start, before, "start", Statistics({}, 0), samples)
+    notes = _target_notes(model, start.plan.target)
+    return Opened(job, start.plan.target, start, before, "start", Statistics({}, 0), samples, notes)
+
+
+def _target_notes(model: Model, target: str) -> tuple[str, ...]:
+    if TARGET_KEY in model.ir_model.metadata_props:
+        return ()
+    return (f"{model.name} does not say for which runtime it was made: it was taken as one for {target} (--target).",)
 
 
 def _check_alike(model: Model, reference: Model) -> None:

@@ -23,9 +23,12 @@ from quantlab.job import Inputs, Job, open_job
 from quantlab.pipeline import Run, quantize
 from quantlab.plan import Plan, Point, Reader
 from quantlab.qdq import insert, read
+from quantlab.qdq.insert import TARGET_KEY
+from quantlab.qdq.read import UNKNOWN_TARGET
 from quantlab.recipe import Recipe
 from quantlab.report.build import Quantized
 from quantlab.resume import collect_for
+from quantlab.scheme import Scheme
 from quantlab.torchgraph.unbake import unbake
 
 _logger = logging.getLogger(__name__)
@@ -118,6 +121,38 @@ def start_from_model(model: Model) -> Start:
     points = [point for point in trained_plan.points if point.role != "bias"]
     kept_float = _weights_left_float(named, plan)
     return Start(trainable, replace(trained_plan, points=(*points, *filter(None, biases)), unbaked=kept_float))
+
+
+def meant_for(start: Start, target: str) -> Start:
+    """Return a start that says for which runtime it is; one that says so already stays as it is.
+
+    Args:
+        start: from a Q/DQ model.
+        target: what a model is for that does not say.
+
+    Raises:
+        RecipeError: the model says otherwise than a target that is not the default, or the target cannot take it.
+    """
+    own = start.plan.target
+    if own != UNKNOWN_TARGET:
+        if target not in (own, *Recipe().targets):
+            raise RecipeError(
+                f"target {target!r}: {start.model.name} was made for {own}; quantize the float model anew"
+            )
+        return start
+    foreign = next((p for p in start.plan.of_role("activation") if not _is_for_tensorrt(p.scheme)), None)
+    if target == "tensorrt" and foreign is not None:
+        raise RecipeError(
+            f"target 'tensorrt': {foreign.tensor!r} of {start.model.name} is {foreign.scheme}, and TensorRT takes "
+            "symmetric int8 only; give --target onnxruntime, or `quantlab lint --target tensorrt --fix` first"
+        )
+    model = start.model.clone()
+    model.ir_model.metadata_props[TARGET_KEY] = target
+    return Start(model, replace(start.plan, target=target))
+
+
+def _is_for_tensorrt(scheme: Scheme) -> bool:
+    return scheme.dtype == "int8" and scheme.symmetric
 
 
 def _why_no_pairs(model: Model) -> str:

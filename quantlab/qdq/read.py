@@ -14,6 +14,9 @@ from quantlab.plan import Plan, Point, Reader, Role
 from quantlab.qdq.insert import TARGET_KEY
 from quantlab.qdq.pairs import Pair, pairs
 
+UNKNOWN_TARGET = "unknown"
+"""The target of a plan that was read from a model which does not say for which runtime it was made."""
+
 
 def read(model: Model) -> tuple[Plan, dict[str, Encoding]]:
     """Return where a model is quantized and with which encodings.
@@ -41,7 +44,7 @@ def read(model: Model) -> tuple[Plan, dict[str, Encoding]]:
         if owner == name:
             encodings[name] = pair.encoding
     derived = _derive_biases(model, points)
-    target = model.ir_model.metadata_props.get(TARGET_KEY, "unknown")
+    target = model.ir_model.metadata_props.get(TARGET_KEY, UNKNOWN_TARGET)
     return Plan(target, tuple(derived)), encodings
 
 

@@ -35,7 +35,7 @@ def example_of(network: Network, asked: Sequence[InputShape], title: str) -> Exa
     if not shapes:
         raise ModelError(
             f"model {title!r}: nothing tells the shape of its inputs ({', '.join(parameters) or 'none'}); give "
-            "--input-shape NAME:1x3x224x224, or let the function return (module, example inputs)"
+            "--input-shape NAME:1x3x224x224 (input_shapes in Python), or (module, example inputs) for the module"
         )
     examples = {name: _values(shape, network.module) for name, shape in shapes.items()}
     # In order where that will do: exporters treat it better than keywords.

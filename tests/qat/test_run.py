@@ -18,6 +18,7 @@ from quantlab.engines.onnxruntime import OnnxRuntime
 from quantlab.errors import DataError, EngineMissing, ModelError, RecipeError, RunError
 from quantlab.evaluation.accuracy import paired_drop
 from quantlab.graph.load import load
+from quantlab.graph.model import Model
 from quantlab.graph.prepare import prepare as graph_prepare
 from quantlab.graph.save import save, to_bytes
 from quantlab.qat import EpochRecord, Hooks, QatRun, QatSettings, finish, prepare, train
@@ -198,13 +199,22 @@ def test_a_qdq_model_is_trained_against_the_float_model_it_was_made_from(hard_ru
     assert (tmp_path / "new" / "model.onnxruntime.start.int8.onnx").exists()
 
 
-def test_a_qdq_model_alone_is_taught_by_itself_without_its_pairs(hard_run: QatRun):
+@pytest.fixture
+def foreign(hard_run: QatRun) -> Model:
+    """A Q/DQ model that does not say who made it, or for which runtime; its activations are uint8."""
     model = hard_run.qdq_model.clone()
     del model.ir_model.metadata_props["quantlab.target"], model.ir_model.metadata_props["quantlab.plan"]
-    run = quick(model)
-    assert run.evaluation.rows[1].name == "qdq start"
-    assert run.evaluation.rows[1].is_simulated
+    return model
+
+
+def test_a_qdq_model_alone_is_taught_by_itself_without_its_pairs_and_judged_on_the_runtime(foreign: Model):
+    run = quick(foreign)
+    assert [row.name for row in run.evaluation.rows] == ["fp32", "onnxruntime start", "onnxruntime qat"]
+    assert not any(row.is_simulated for row in run.evaluation.rows)
     assert accuracies(run)[0] > 90
+    assert any("does not say for which runtime it was made" in note for note in run.report.content["notes"])
+    assert run.int8_model.ir_model.metadata_props["quantlab.target"] == "onnxruntime"
+    assert "quantlab.target" not in foreign.ir_model.metadata_props
 
 
 def test_a_reference_with_other_inputs_is_refused(hard_run: QatRun, tmp_path: Path):
