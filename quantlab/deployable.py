@@ -9,16 +9,17 @@ Strong typing runs every layer in the types that stand in the model, so a precis
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
 import onnx_ir as ir
 
 from quantlab.audit import plan_of
-from quantlab.errors import RecipeError, RunError
+from quantlab.errors import QuantlabError, RecipeError, RunError
 from quantlab.graph.model import Model
 from quantlab.graph.quantized import is_quantized
+from quantlab.interop.requantize import place_anew
 from quantlab.opening import open_model
 from quantlab.plan import Plan
 from quantlab.precision import to_half
@@ -100,7 +101,7 @@ def deployables(
 
     Args:
         source: a model, or the folder of a run.
-        target: of a run, only the model made for this one.
+        target: of a run, only the model made for this one; of a model, whose rules say why a node is float.
         torch: how a torch model is filled with weights and exported.
 
     Raises:
@@ -110,7 +111,7 @@ def deployables(
     """
     if not isinstance(source, str | Path) or not Path(source).is_dir():
         model = open_model(source, torch)
-        return (Deployable(model, plan_of(model) if is_quantized(model) else None),)
+        return (Deployable(model, _read_plan(model, target) if is_quantized(model) else None),)
     folder = Path(source)
     try:
         plans = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
@@ -122,3 +123,19 @@ def deployables(
     return tuple(
         Deployable(open_model(folder / int8_name(name)), Plan.from_json(json.dumps(plans[name]))) for name in wanted
     )
+
+
+def _read_plan(model: Model, target: str | None) -> Plan:
+    """Return the plan that stands in a Q/DQ model, with what the target's rules say of the nodes left float."""
+    plan = plan_of(model)
+    target = target or ("onnxruntime" if plan.target == "unknown" else plan.target)
+    try:
+        placed = place_anew(model, target)
+    except QuantlabError:
+        return plan  # the graph is beyond the rules; what stands in it is known all the same
+    rules = dict(placed.float_nodes)
+    could = dict.fromkeys(placed.integer_nodes, f"The target {target} would run it in integers.")
+    explained = (
+        (node, f"{reason} {rules.get(node) or could.get(node, '')}".strip()) for node, reason in plan.float_nodes
+    )
+    return replace(plan, float_nodes=tuple(explained))

@@ -17,10 +17,13 @@ from quantlab.engines.tensorrt import BuildSettings, parse_shapes, read_plan
 from quantlab.engines.tensorrt.gpu import current_gpu
 from quantlab.errors import EngineError, PlanError, RecipeError, RunError
 from quantlab.graph.save import save
+from quantlab.targets import TensorRT
 from tests.engines.tensorrt.fake_machine import play_machine
 from tests.models import model_from_text, noise
+from tests.patterns import PATTERNS
 from tests.rtx import requires_rtx
 from tests.runs import UNTIMED, classifier, images
+from tests.targets.quantize import quantized
 
 RTX = BuildSettings(runtime="tensorrt_rtx", timeout_s=120)
 
@@ -54,6 +57,15 @@ def test_a_run_without_a_model_for_the_target_names_those_it_has(run: Path, tmp_
 def test_a_float_model_has_no_plan() -> None:
     (found,) = deployables(classifier())
     assert (found.plan, found.target) == (None, "unknown")
+
+
+def test_the_rules_say_why_a_file_leaves_a_node_float(tmp_path: Path) -> None:
+    model = PATTERNS["inverted_residual"]()
+    plan = TensorRT().place(model, keep_float=["project"])
+    save(quantized(model, plan), tmp_path / "net.onnx")
+    reasons = dict(deployables(tmp_path / "net.onnx")[0].plan.float_nodes)  # type: ignore[union-attr]
+    assert reasons["depthwise"].startswith("It is not between Q/DQ pairs. A depthwise convolution in INT8 is padded")
+    assert reasons["project"] == "It is not between Q/DQ pairs. The target tensorrt would run it in integers."
 
 
 def test_samples_tell_the_shapes_of_inputs() -> None:

@@ -28,7 +28,7 @@ from quantlab.interop.migrate import Migration, migrate
 from quantlab.interop.sites import Site
 from quantlab.interop.strip import Stripped, strip
 from quantlab.interop.weights import PRODUCTS, weight_sites
-from quantlab.plan import Reader
+from quantlab.plan import Plan, Reader
 from quantlab.targets import target_named
 
 
@@ -56,6 +56,28 @@ def requantize(model: Model, target: str) -> Requantized:
         ModelError: a scale is computed at run time, integers are fed or handed out, or nothing is quantized.
         CalibrationError: nothing that the target would quantize has a usable scale.
     """
+    stripped, prepared = _float_model(model)
+    ranges, unusable = _known_ranges(stripped, is_signed_by_default=target == "tensorrt")
+    known = Known(ranges, _known_weights(stripped))
+    migration = migrate(prepared, target_named(target), known, keep_float=_float_products(stripped, prepared))
+    return Requantized(migration, _notes(stripped, migration, unusable))
+
+
+def place_anew(model: Model, target: str) -> Plan:
+    """Return the plan that a target makes of the float model within a quantized one.
+
+    Args:
+        model: a Q/DQ model of any tool; it is not changed.
+        target: the runtime that is to take it.
+
+    Raises:
+        ModelError: a scale is computed at run time, integers are fed or handed out, or nothing is quantized.
+    """
+    return target_named(target).place(_float_model(model)[1])
+
+
+def _float_model(model: Model) -> tuple[Stripped, Model]:
+    """Return what the Q/DQ nodes said with the model without them, and that model prepared."""
     if not quantized_nodes(model):
         raise ModelError(f"{model.name}: it is not quantized, so that there is nothing to fix; run `quantlab ptq`")
     stripped = strip(expand_integers(_named(model)), restore_clips=True)
@@ -65,11 +87,7 @@ def requantize(model: Model, target: str) -> Requantized:
             f"{model.name}: {left[0]} cannot be taken out (its scale or its integers are only known at run time); "
             "quantize the float model it was made from"
         )
-    prepared = prepare(stripped.model)
-    ranges, unusable = _known_ranges(stripped, is_signed_by_default=target == "tensorrt")
-    known = Known(ranges, _known_weights(stripped))
-    migration = migrate(prepared, target_named(target), known, keep_float=_float_products(stripped, prepared))
-    return Requantized(migration, _notes(stripped, migration, unusable))
+    return stripped, prepare(stripped.model)
 
 
 def _named(model: Model) -> Model:

@@ -17,7 +17,7 @@ _CONVERSIONS = 20
 def render_audit(audit: Audit) -> RenderableType:
     """Return what rich prints of an audit."""
     parts: list[RenderableType] = [Prose(str(audit), hang=4), Text(), audit_table(audit), Text()]
-    parts += [*map(_reason_line, _reasons(audit).items())]
+    parts += [_reason_line(reason, rows, audit) for reason, rows in _reasons(audit).items()]
     if audit.conversions:
         parts += [Text("Kernels that convert:", style="bold"), *map(_conversion_line, audit.conversions[:_CONVERSIONS])]
         more = len(audit.conversions) - _CONVERSIONS
@@ -40,19 +40,24 @@ def audit_table(audit: Audit) -> Table:
     return table
 
 
-def _reasons(audit: Audit) -> dict[str, list[str]]:
-    """Return the nodes that the plan leaves float, by the reason."""
-    found: dict[str, list[str]] = {}
+def _reasons(audit: Audit) -> dict[str, list[AuditRow]]:
+    """Return the nodes that the plan leaves float, by the reason; the reason behind most of the work comes first."""
+    found: dict[str, list[AuditRow]] = {}
     for row in audit.rows:
         if row.planned_reason:
-            found.setdefault(row.planned_reason, []).append(row.node)
-    return found
+            found.setdefault(row.planned_reason, []).append(row)
+    return dict(sorted(found.items(), key=lambda item: -_work(item[1])))
 
 
-def _reason_line(item: tuple[str, list[str]]) -> RenderableType:
-    reason, nodes = item
-    more = f" and {len(nodes) - _FUSED} more" if len(nodes) > _FUSED else ""
-    return Prose(f"float by plan: {', '.join(nodes[:_FUSED])}{more}: {reason}", hang=2)
+def _reason_line(reason: str, rows: list[AuditRow], audit: Audit) -> RenderableType:
+    named = ", ".join(row.node for row in rows[:_FUSED])
+    more = f" and {len(rows) - _FUSED} more" if len(rows) > _FUSED else ""
+    share = f" ({_work(rows) / audit.multiply_adds:.1%} of the work)" if _work(rows) else ""
+    return Prose(f"float by plan: {named}{more}{share}: {reason}", hang=2)
+
+
+def _work(rows: list[AuditRow]) -> int:
+    return sum(row.multiply_adds for row in rows)
 
 
 def _conversion_line(conversion: Conversion) -> RenderableType:

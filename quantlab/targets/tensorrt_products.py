@@ -135,8 +135,9 @@ def _reason_for_matrix(product: Product) -> str | None:
     rows = _rows(product)
     if 1 in (rows, width):
         return f"One {'row' if rows == 1 else 'column'} makes {_MATRIX_VECTOR}"
-    if min(depth, width) < _TILE:
-        return f"K = {depth} and N = {width} are too small for integer kernels, which multiply {_TILE} at a time."
+    few = [f"{size} {name}" for size, name in ((depth, "inputs"), (width, "outputs")) if size < _TILE]
+    if few:
+        return f"{' and '.join(few)} are too few for integer kernels, which multiply {_TILE} at a time."
     return None
 
 
