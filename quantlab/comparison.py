@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from quantlab.calibrators import CALIBRATORS, calibrator_named
+from quantlab.errors import RecipeError
 from quantlab.evaluation import Evaluation
 from quantlab.evaluation.evaluation import Row
 from quantlab.job import Job
@@ -122,8 +123,10 @@ def compare(
         progress: how long steps show themselves.
 
     Raises:
-        RecipeError: a calibrator is unknown.
+        RecipeError: a calibrator is unknown, or the recipe asks for a TensorRT plan.
     """
+    if job.recipe.build:
+        raise RecipeError("build: comparing builds no plan; leave it out, and run `quantlab ptq --build` on the best")
     chosen = {name: calibrator_named(name) for name in calibrators}
     run_folder = None if folder is None else RunFolder(folder)
     collected = collect_for(job, folder=run_folder, progress=progress)

@@ -139,11 +139,31 @@ def build(
         if onnx != model.path:
             save(model, onnx)
     shapes = profile_for(model.inputs, settings.shapes, None if data is None else seen_shapes(data, model.inputs))
-    record = build_plan(model, path, replace(settings, shapes=shapes))
+    made = build_deployable(deployable, onnx, path, replace(settings, shapes=shapes))
+    return replace(made, latencies=_timed(model, path, made.record, latency_batches))
+
+
+def build_deployable(
+    deployable: Deployable, onnx: Path, path: Path, settings: BuildSettings, *, written: Path | None = None
+) -> Deployment:
+    """Build the plan of a model and look into it.
+
+    Args:
+        deployable: the model.
+        onnx: the file it is in, for the command lines.
+        path: where the plan goes.
+        settings: how to build, every shape included.
+        written: where it is written for now, if the caller moves it; None for `path` itself.
+
+    Raises:
+        RecipeError, EngineError: see `build_plan`.
+    """
+    model = deployable.model
+    record = build_plan(model, written or path, settings)
     audit = None if deployable.plan is None else _audit_plan(deployable, record)
-    free = {spec.name: shapes[spec.name] for spec in model.inputs if spec.has_free_axis}
+    free = {spec.name: record.shapes[spec.name] for spec in model.inputs if spec.has_free_axis}
     lines = command_lines(onnx, path, free, replace(settings, runtime=record.runtime))
-    return Deployment(path, record, audit, lines, _timed(model, path, record, latency_batches))
+    return Deployment(path, record, audit, lines)
 
 
 def audit(source: object, *, runtime: str | None = None, settings: BuildSettings | None = None) -> tuple[Audit, ...]:

@@ -22,6 +22,8 @@ from quantlab.data.batch import Batches
 from quantlab.evaluation.latency import RUNS_PER_TURN, LatencySettings
 from quantlab.job import Job, first_batch
 from quantlab.plan import Plan
+from quantlab.run_build import TARGET, settings_to_build
+from quantlab.run_folder import plan_name
 
 _MOST_REASONS = 5
 
@@ -62,6 +64,7 @@ class Forecast:
         calibrator: how ranges would be chosen.
         plans: by target.
         cost: of it.
+        build: what TensorRT would be asked for, as a sentence, or None for nothing.
         notes: sentences about model and data.
         warnings: those that a user must see.
     """
@@ -70,6 +73,7 @@ class Forecast:
     calibrator: str
     plans: Mapping[str, Plan]
     cost: Cost
+    build: str | None
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -80,6 +84,7 @@ class Forecast:
             "calibrator": self.calibrator,
             "plans": {name: json.loads(plan.to_json()) for name, plan in self.plans.items()},
             "cost": asdict(self.cost),
+            "build": self.build,
             "notes": list(self.notes),
             "warnings": list(self.warnings),
         }
@@ -88,6 +93,7 @@ class Forecast:
         lines = [f"This would quantize {self.model}, ranges by {self.calibrator}. Nothing is written.", ""]
         for name, plan in self.plans.items():
             lines += [*_plan_lines(name, plan), ""]
+        lines += [self.build, ""] if self.build else []
         lines += [*_cost_lines(self.cost), ""]
         lines += [*(f"Note: {note}" for note in self.notes), *(f"WARNING: {warning}" for warning in self.warnings)]
         return "\n".join(lines)
@@ -98,9 +104,10 @@ def forecast(job: Job) -> Forecast:
 
     Raises:
         CalibrationError: a value is NaN or infinite.
-        EngineError: the engine fails.
+        EngineError: the engine fails, or a plan is asked for that no runtime can build here.
+        RecipeError: the settings of the build fit neither model nor runtime.
     """
-    recipe = job.recipe
+    recipe, build = job.recipe, _build_sentence(job)
     per_batch, sample_bytes = _collected(job)
     per_sample = _float_seconds(job)
     calibration, evaluation = job.calibration.size, job.evaluation.size
@@ -118,7 +125,15 @@ def forecast(job: Job) -> Forecast:
         evaluate_seconds=None if evaluation is None else evaluation * per_sample * models,
         latency_seconds=sum(_latency_seconds(per_sample * size * timed) for size in recipe.latency_batches),
     )
-    return Forecast(job.model.name, recipe.calibrator, job.plans, cost, job.notes, job.warnings)
+    return Forecast(job.model.name, recipe.calibrator, job.plans, cost, build, job.notes, job.warnings)
+
+
+def _build_sentence(job: Job) -> str | None:
+    settings = settings_to_build(job)
+    if settings is None:
+        return None
+    shapes = "; ".join(f"input {name}: {shape}" for name, shape in settings.shapes.items())
+    return f"Then {settings.runtime} would build {plan_name(TARGET)}, {shapes}; how long is not forecast."
 
 
 def _collected(job: Job) -> tuple[float, int]:

@@ -1,6 +1,6 @@
 """The stages of post-training quantization in order: read this file first.
 
-    open → prepare → place (per target) → collect (once) → calibrate → insert → bake → audit → evaluate → report
+    open → prepare → place (per target) → collect (once) → calibrate → insert → bake → audit → build → evaluate → report
 
 Every stage is a function of its own module and can be called alone; here they are only called one after another.
 `Job` holds what is fixed before any decision, `Run` what came out.
@@ -16,8 +16,10 @@ from quantlab.audit import audit_onnxruntime
 from quantlab.calibrate import calibrate
 from quantlab.calibrators.calibrator import Calibrator
 from quantlab.data.guard import chance_warning
+from quantlab.deployable import Deployable
 from quantlab.engines.engine import Engine
 from quantlab.engines.onnxruntime import OnnxRuntime
+from quantlab.engines.tensorrt import BuildSettings
 from quantlab.evaluation import Evaluation, EvaluationSettings, evaluate
 from quantlab.evaluation.resources import Monitor
 from quantlab.graph.model import Model
@@ -32,6 +34,7 @@ from quantlab.report.build import Outcome, Quantized, build_report
 from quantlab.report.html import to_html
 from quantlab.resume import collect_for
 from quantlab.run import Run as Run
+from quantlab.run_build import TARGET, build_into, check_build, settings_to_build
 from quantlab.run_folder import PAGE, REPORT, RunFolder
 from quantlab.stats.table import Statistics
 
@@ -118,6 +121,8 @@ def run_job(
 ) -> Run:
     """Do what a job says; with a folder, go on from what an interrupted run left there, and write the results."""
     folder = None if out is None else RunFolder(out)
+    check_build(job.recipe, folder)
+    how_to_build = settings_to_build(job)
     with Monitor() as monitor:
         watched = monitor.watching(progress)
         collected = collect_for(job, folder=folder, progress=watched, ranks=ranks)
@@ -128,6 +133,8 @@ def run_job(
                 folder.write_recipe(job.recipe)
                 folder.write_plans(job.plans)
                 folder.write_models(job.model, int8_models)
+        if folder and how_to_build:
+            quantized[TARGET] = build_for(quantized[TARGET], folder, how_to_build, watched)
         evaluation = evaluate_for(job, int8_models, progress=watched)
         changed = {target: made.model for target, made in quantized.items() if made.plan.points}
         layerwise = layers_for(job, changed, progress=watched)
@@ -170,6 +177,14 @@ def quantize(
         model = bake(insert(job.model, plan, encodings), plan)
         audit = audit_onnxruntime(model, plan) if plan.target == "onnxruntime" else None
     return Quantized(plan, encodings, model, audit)
+
+
+def build_for(made: Quantized, folder: RunFolder, settings: BuildSettings, progress: Progress = silent) -> Quantized:
+    """Return an INT8 model for TensorRT with what became of its plan, which is left in the folder."""
+    with progress("building the TensorRT plan", 1) as advance:
+        built = build_into(folder, Deployable(made.model, made.plan), settings)
+        advance(1)
+    return made.with_build(built)
 
 
 def evaluate_for(job: Job, int8_models: Mapping[str, Model], *, progress: Progress = silent) -> Evaluation:

@@ -17,6 +17,7 @@ from typing import Any, get_args
 from quantlab.calibrate import WeightMethod
 from quantlab.calibrators import CALIBRATORS, calibrator_named
 from quantlab.calibrators.calibrator import Calibrator
+from quantlab.engines.tensorrt.settings import OPTIONS, BuildSettings
 from quantlab.errors import RecipeError
 from quantlab.targets import TARGETS, WeightScales
 from quantlab.torchmodels.settings import FreeAxes, TorchSettings
@@ -48,6 +49,8 @@ class Recipe:
         weight_ranges: how weight ranges are chosen: `absmax` or `mse`.
         weight_scales: `per-channel` or `per-tensor`, for `tensorrt`; `onnxruntime` always gets one per channel.
         targets: names of the runtimes to export for.
+        build: build the TensorRT plan of the INT8 model for `tensorrt`, and audit it.
+        build_options: how, by the fields of `BuildSettings`; shapes as `NAME:1x3x224x224,8x3x224x224,32x3x224x224`.
         keep_float: nodes to leave float: names, patterns or operator types.
         latency_batches: batch sizes at which latency is measured.
         layer_samples: the samples on which noise is measured layer by layer; 0 for not at all.
@@ -79,6 +82,8 @@ class Recipe:
     weight_ranges: WeightMethod = "absmax"
     weight_scales: WeightScales = "per-channel"
     targets: tuple[str, ...] = ("onnxruntime",)
+    build: bool = False
+    build_options: Mapping[str, Any] = field(default_factory=dict)
     keep_float: tuple[str, ...] = ()
     latency_batches: tuple[int, ...] = (1,)
     layer_samples: int = 8
@@ -105,6 +110,13 @@ class Recipe:
             raise RecipeError(f"targets: {', '.join(self.targets)} names one twice; name each once")
         if self.weight_scales == "per-tensor" and "tensorrt" not in self.targets:
             raise RecipeError("weight_scales: per-tensor is for the target tensorrt only; add it, or leave this out")
+        if self.build and "tensorrt" not in self.targets:
+            raise RecipeError("build: plans are built of the model for the target tensorrt; add it, or leave this out")
+        if self.build_options and not self.build:
+            raise RecipeError(
+                f"build_options: {', '.join(self.build_options)} without build; add build, or leave them out"
+            )
+        self.build_settings()
         for name in ("samples", "batch_size", "top_k", "memory_cap_mb"):
             _check_positive(name, getattr(self, name))
         for name in ("eval_samples", "threads"):
@@ -134,6 +146,19 @@ class Recipe:
             RecipeError: an option is unknown to the calibrator or out of its limits.
         """
         return calibrator_named(self.calibrator, **self.calibrator_options)
+
+    def build_settings(self) -> BuildSettings:
+        """Return how a TensorRT plan is built.
+
+        Raises:
+            RecipeError: an option is unknown, of a wrong type, or out of its limits.
+        """
+        for name in self.build_options:
+            check_name("build_options: setting", name, OPTIONS)
+        try:
+            return BuildSettings.from_options(self.build_options)
+        except RecipeError as error:
+            raise RecipeError(f"build_options: {error}") from error
 
     def to_toml(self) -> str:
         """Return the recipe as TOML text; settings that are None are left out."""
@@ -217,6 +242,7 @@ def _check_positive(name: str, value: int) -> None:
 _TOML_TYPES: dict[str, tuple[type, ...]] = {
     "str": (str,),
     "int": (int,),
+    "bool": (bool,),
     "WeightMethod": (str,),
     "WeightScales": (str,),
     "FreeAxes": (str,),
@@ -229,7 +255,8 @@ _TOML_TYPES: dict[str, tuple[type, ...]] = {
 
 def _check_type(where: str, value: object, annotation: str) -> None:
     wanted = annotation.removesuffix(" | None")
-    if not isinstance(value, _TOML_TYPES[wanted]) or isinstance(value, bool):
+    types = _TOML_TYPES[wanted]
+    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
         raise RecipeError(f"{where}: {value!r} is not of type {wanted}")
     element = {"tuple[str, ...]": str, "tuple[int, ...]": int}.get(wanted)
     if element is not None and isinstance(value, list) and not all(type(item) is element for item in value):

@@ -4,6 +4,7 @@
     DIR/plan.json     the plan of each target             DIR/model.<target>.int8.onnx   what to deploy
     DIR/stats.npz     the statistics                      DIR/report.json                what came out
     DIR/state.json    whose statistics are in stats.npz   DIR/report.html                the same, as a page
+    DIR/model.tensorrt.int8.plan, .plan.json              with `--build`: the built plan and what it belongs to
 
 While a run goes on it writes to `DIR/unfinished/`; at its end the files move up together, the report last, in the
 place of those of the run before. So DIR holds one whole run or none, whatever happens on the way, and its report
@@ -38,7 +39,7 @@ _STATISTICS = ("stats.npz", "state.json")
 # What else a run leaves; `model.*` covers data files of models above 2 GB.
 _RESULTS = (
     *(REPORT, PAGE, "import.json", "recipe.toml", "qat.toml", "plan.json"),
-    *("model.*.onnx", "model.*.onnx.data"),
+    *("model.*.onnx", "model.*.onnx.data", "model.*.plan", "model.*.plan.json"),
 )
 
 
@@ -169,6 +170,11 @@ class RunFolder:
 def int8_name(target: str) -> str:
     """Return what the INT8 model of a target is called."""
     return f"model.{target}.int8.onnx"
+
+
+def plan_name(target: str) -> str:
+    """Return what the built plan of a target's INT8 model is called."""
+    return f"model.{target}.int8.plan"
 
 
 def kept_samples(path: Path) -> int:

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -6,6 +8,8 @@ from quantlab.calibrators import CALIBRATORS
 from quantlab.errors import RecipeError
 from quantlab.recipe import Recipe
 from quantlab.targets import TARGETS
+
+BUILT = {"targets": ("tensorrt",), "build": True}
 
 words = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8)
 
@@ -39,6 +43,15 @@ def test_calibrator_options_and_preprocessing_read_back():
     assert Recipe.from_toml(recipe.to_toml()) == recipe
 
 
+def test_how_to_build_reads_back_and_becomes_settings():
+    options = {"shapes": ["x:1x3,2x3,4x3"], "compute_capabilities": ["8.9"], "timing_cache": "c", "timeout_s": 60}
+    recipe = Recipe(targets=("tensorrt",), build=True, build_options=options)
+    assert Recipe.from_toml(recipe.to_toml()) == recipe
+    settings = recipe.build_settings()
+    assert str(settings.shapes["x"]) == "1x3,2x3,4x3"
+    assert (settings.compute_capabilities, settings.timing_cache, settings.timeout_s) == (("8.9",), Path("c"), 60)
+
+
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
@@ -49,6 +62,14 @@ def test_calibrator_options_and_preprocessing_read_back():
         ({"weight_ranges": "max"}, "absmax, mse"),
         ({"weight_scales": "one"}, "per-channel, per-tensor"),
         ({"weight_scales": "per-tensor"}, "for the target tensorrt only"),
+        ({"build": True}, "of the model for the target tensorrt"),
+        ({"build_options": {"runtime": "tensorrt"}}, "runtime without build"),
+        ({**BUILT, "build_options": {"runtme": "tensorrt"}}, "did you mean 'runtime'"),
+        ({**BUILT, "build_options": {"workspace_mb": True}}, "workspace_mb: True is not of type int"),
+        ({**BUILT, "build_options": {"timeout_s": "1"}}, "timeout_s: '1' is not of type float"),
+        ({**BUILT, "build_options": {"plugins": "a.so"}}, "plugins: 'a.so' is not a list of texts"),
+        ({**BUILT, "build_options": {"compute_capabilities": ["89"]}}, "such as 8.9"),
+        ({**BUILT, "build_options": {"shapes": ["x=1"]}}, "build_options: --shape 'x=1'"),
         ({"samples": 0}, "samples: 0"),
         ({"eval_samples": 0}, "eval_samples: 0"),
         ({"batch_size": -1}, "batch_size: -1"),
@@ -70,6 +91,7 @@ def test_a_wrong_setting_is_refused_with_what_to_write_instead(settings, complai
         ("sample = 3", "did you mean 'samples'"),
         ("samples = '3'", "net.toml: samples: '3' is not of type int"),
         ("samples = true", "not of type int"),
+        ("build = 1", "net.toml: build: 1 is not of type bool"),
         ("targets = 'onnxruntime'", "targets"),
         ("targets = [1]", "every item"),
         ("samples = 0", "net.toml: samples: 0"),

@@ -136,10 +136,7 @@ def _rendered(built: Deployment) -> RenderableType:
     from rich.text import Text
 
     from quantlab.report.prose import Prose
+    from quantlab.report.to_terminal import tool_lines
 
-    lines = [
-        Text(text, no_wrap=True, overflow="ignore")
-        for tool, line in built.command_lines.items()
-        for text in (f"# {tool}", line)
-    ]
-    return Group(Prose(str(built), hang=4), Text(), Text("The same with NVIDIA's own tools:"), *lines)
+    said = "The same with NVIDIA's own tools:"
+    return Group(Prose(str(built), hang=4), Text(), Text(said), *tool_lines(built.command_lines))

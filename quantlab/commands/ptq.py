@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from quantlab.commands import options
+from quantlab.commands import build_options, options
+from quantlab.commands.run import show_run
 from quantlab.commands.settings import calibrator_options, default_folder, latency_batches, preprocess_settings
 from quantlab.commands.terminal import print_result, progress_bars, reporting_errors
 from quantlab.ranks import joined
@@ -21,6 +22,7 @@ Examples:
   quantlab ptq
   quantlab ptq --model net.onnx --data photos/ --preprocess imagenet --calibrator percentile
   quantlab ptq --model net.onnx --data calib.npz --target onnxruntime --target tensorrt
+  quantlab ptq --model net.onnx --data calib.npz --target tensorrt --build
   quantlab ptq --model net.onnx --data calib.npz --dry-run
   quantlab ptq --model torchvision:resnet50 --data photos/
   quantlab ptq --model net.py:make --weights net.pth --input-shape 1x3x160x160 --data photos/
@@ -58,6 +60,11 @@ def ptq(
     seed: options.Seed = 0,
     memory_cap_mb: options.MemoryCap = 512,
     library: options.Libraries = None,
+    build: build_options.Build = False,
+    runtime: build_options.Runtime = None,
+    shape: build_options.Shapes = None,
+    compute_capability: build_options.ComputeCapabilities = None,
+    plugins: build_options.Plugins = None,
     out: options.Out = None,
     dry_run: options.DryRun = False,
     json: options.Json = False,
@@ -72,7 +79,6 @@ def ptq(
     with reporting_errors(debug=debug, folder=folder), joined("cpu" if engine != "torch" else device) as ranks:
         from quantlab.pipeline import assist_recipe, run_recipe
         from quantlab.recipe import Recipe
-        from quantlab.report.to_terminal import render
 
         recipe = Recipe.of(
             {
@@ -89,6 +95,8 @@ def ptq(
                 "weight_ranges": weight_ranges,
                 "weight_scales": weight_scales,
                 "targets": tuple(target),
+                "build": build,
+                "build_options": build_options.build_options(runtime, shape, compute_capability, plugins),
                 "keep_float": tuple(keep_float or ()),
                 "samples": samples,
                 "eval_samples": eval_samples,
@@ -114,7 +122,7 @@ def ptq(
             _tell_forecast(recipe, bars, as_json=json)
             return
         result = run_recipe(recipe, out=folder, progress=bars, command=context.obj, ranks=ranks)
-        print_result(result.report.content, lambda: render(result.report, folder=folder), as_json=json)
+        show_run(result, as_json=json)
 
 
 def _tell_forecast(recipe: Recipe, progress: Progress, *, as_json: bool) -> None:

@@ -99,12 +99,14 @@ def open_training(
     """Open models and samples, and quantize after training where the model is float.
 
     Raises:
-        RecipeError: the recipe has several targets.
+        RecipeError: the recipe has several targets, or asks for a TensorRT plan.
         ModelError: there is no such model, or the Q/DQ model and its float model do not feed alike.
         DataError: there are no such samples, or they do not fit the model.
     """
     if len(recipe.targets) > 1:
         raise RecipeError(f"qat: one target at a time; {', '.join(recipe.targets)} are {len(recipe.targets)}")
+    if recipe.build:
+        raise RecipeError("build: training builds no plan; leave it out, and call `quantlab build` on the trained run")
     named, torch_settings = recipe.model if inputs.model is None else inputs.model, recipe.torch_settings()
     check_torch_settings([named, inputs.reference], torch_settings)
     model = open_model(named, torch_settings)

@@ -6,7 +6,7 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -18,12 +18,14 @@ from quantlab.graph.model import Model
 from quantlab.job import Job
 from quantlab.layerwise import Layerwise
 from quantlab.plan import Plan
+from quantlab.report.built import build_faults, built_section
 from quantlab.report.flips import flips_section
 from quantlab.report.histograms import histograms_section
 from quantlab.report.layers import layers_section
 from quantlab.report.paths import without_private_paths
 from quantlab.report.report import SCHEMA_VERSION, Report
 from quantlab.report.tensors import tensor_rows
+from quantlab.run_build import Built
 from quantlab.run_folder import FileEntry
 from quantlab.stats.table import Statistics
 
@@ -37,12 +39,18 @@ class Quantized:
         encodings: scales and zero points by tensor.
         model: the INT8 model.
         audit: what the runtime really does in integers, or None where this machine cannot tell.
+        built: what became of its TensorRT plan, or None where none was asked for.
     """
 
     plan: Plan
     encodings: Encodings
     model: Model
     audit: Audit | None
+    built: Built | None = None
+
+    def with_build(self, built: Built) -> Quantized:
+        """Return the same, audited by the build."""
+        return replace(self, built=built, audit=built.audit)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -80,6 +88,7 @@ def build_report(outcome: Outcome) -> Report:
     """Return the report of a run; paths below the working and the home folder are told relative to these."""
     job = outcome.job
     split, *notes = job.notes
+    targets = {name: _target_section(name, outcome) for name in outcome.quantized}
     content = {
         "schema_version": SCHEMA_VERSION,
         "quantlab": _quantlab_version(),
@@ -95,8 +104,8 @@ def build_report(outcome: Outcome) -> Report:
             "collected_by": list(outcome.collected_by),
         },
         "notes": [*outcome.notes, *notes],
-        "warnings": [*job.warnings, *outcome.warnings],
-        "targets": {name: _target_section(name, outcome) for name in outcome.quantized},
+        "warnings": [*job.warnings, *outcome.warnings, *build_faults({"targets": targets})],
+        "targets": targets,
         **({"histograms": _histograms(outcome)} if outcome.statistics.samples else {}),
         "evaluation": outcome.evaluation.to_json(),
         **_optional("flips", flips_section(outcome.evaluation, job.recipe.preprocess)),
@@ -137,6 +146,7 @@ def _target_section(name: str, outcome: Outcome) -> dict[str, Any]:
         "float_nodes": [{"node": node, "reason": reason} for node, reason in made.plan.float_nodes],
         "audit": None if made.audit is None else json.loads(made.audit.to_json()),
         **_optional("layers", layers),
+        **_optional("build", None if made.built is None else built_section(made.built)),
     }
 
 

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from quantlab.evaluation import Evaluation, verdict
 from quantlab.evaluation.differences import LayerDiff
+from quantlab.report.built import SAME, built_lines
 from quantlab.report.prose import Prose
 from quantlab.report.report import Report
 from quantlab.report.tables import (
@@ -44,16 +45,28 @@ def render(report: Report, *, folder: Path | None = None) -> RenderableType:
     parts += training_parts(content["qat"]) if "qat" in content else []
     for name, target in content["targets"].items():
         parts += map(Prose, _target_lines(name, target))
+        build = target.get("build")
+        parts += [Prose(f"  {line}") for line in built_lines(build, content["files"])] if build else []
     parts += [Prose(samples_sentence(content["samples"])), Prose(_machine(content["evaluation"]["environment"]))]
     parts += _notes([*content["notes"], *content["evaluation"]["notes"]])
     parts += [Prose(f"WARNING: {warning}", style="bold red") for warning in report.warnings]
     if folder is not None:
-        models = [name for name in content["files"] if name.endswith(".int8.onnx")]
-        parts += [Text(), *(_path("INT8 model", folder / name) for name in models)]
+        kinds = {".int8.onnx": "INT8 model", ".plan": "TensorRT plan"}
+        files = [(what, name) for end, what in kinds.items() for name in content["files"] if name.endswith(end)]
+        parts += [Text(), *(_path(what, folder / name) for what, name in files)]
         parts += [_path("Report", folder / "report.json")]
         page = folder / "report.html"
         parts += [_path("As a page", page)] if page.is_file() else []
+    for target in content["targets"].values():
+        lines = (target.get("build") or {}).get("command_lines")
+        parts += [Text(), Prose(SAME), *tool_lines(lines)] if lines else []
     return Group(*parts)
+
+
+def tool_lines(command_lines: Mapping[str, str]) -> list[RenderableType]:
+    """Return the command lines of a build under the names of the tools, never broken, so that they can be copied."""
+    texts = [text for tool, line in command_lines.items() for text in (f"# {tool}", line)]
+    return [Text(text, no_wrap=True, overflow="ignore") for text in texts]
 
 
 def render_evaluation(evaluation: Evaluation) -> RenderableType:

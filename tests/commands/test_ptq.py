@@ -9,6 +9,8 @@ import pytest
 from quantlab.graph.save import save
 from tests.commands import broken
 from tests.commands.conftest import Quantlab
+from tests.engines.tensorrt.fake_machine import play_tensorrt
+from tests.engines.tensorrt.fake_trt import OnnxParser
 from tests.models import two_convs
 from tests.runs import images
 
@@ -66,6 +68,8 @@ def test_every_setting_reaches_the_recipe(quantlab: Quantlab):
         "memory_cap_mb": 64,
         "layer_samples": 16,
         "libraries": [],
+        "build": False,
+        "build_options": {},
         "engine": "onnxruntime",
         "device": "cpu",
         "qat": {},
@@ -164,3 +168,38 @@ def test_a_dry_run_tells_plan_and_cost_and_writes_nothing(quantlab: Quantlab, wo
 def test_a_dry_run_refuses_what_the_run_would_refuse(quantlab: Quantlab):
     assert quantlab("ptq", "--calibrator", "entrpy", "--dry-run").code == 2
     assert quantlab("ptq", "--model", "nothing.onnx", "--dry-run").code == 1
+
+
+def test_a_plan_is_built_and_the_recipe_builds_it_again(
+    quantlab: Quantlab, workplace: Path, monkeypatch: pytest.MonkeyPatch
+):
+    play_tensorrt(monkeypatch, is_rtx=True)
+    typed = ("--runtime", "tensorrt_rtx", "--shape", "image:1x3x8x8,2x3x8x8,4x3x8x8", "--compute-capability", "8.9")
+    said = quantlab("ptq", *NET, *FAST, "--target", "tensorrt", "--build", *typed, "--out", "run")
+    assert (said.code, said.err) == (0, "")
+    assert "TensorRT plan: run/model.tensorrt.int8.plan" in said.out
+    assert "for compute capability 8.9" in said.out
+    again = json.loads(quantlab("run", "run/recipe.toml", "--out", "again", "--json").out)
+    assert again["targets"]["tensorrt"]["build"]["shapes"] == {"image": "1x3x8x8,2x3x8x8,4x3x8x8"}
+    assert (workplace / "again" / "model.tensorrt.int8.plan").is_file()
+
+
+def test_a_build_that_fails_is_an_error_after_the_report(
+    quantlab: Quantlab, workplace: Path, monkeypatch: pytest.MonkeyPatch
+):
+    play_tensorrt(monkeypatch, is_rtx=True)
+    monkeypatch.setattr(OnnxParser, "parse_from_file", lambda parser, path: False)
+    said = quantlab("ptq", *NET, *FAST, "--target", "tensorrt", "--build", "--out", "run")
+    assert said.code == 1
+    assert "tensorrt: no plan was built: tensorrt_rtx " in said.err
+    assert "the parser gives no reason; all else of the run is in run" in said.err
+    assert len(said.err.splitlines()) == 1
+    assert "Report: run/report.json" in said.out
+    assert (workplace / "run" / "model.tensorrt.int8.onnx").is_file()
+    assert quantlab("report", "run").code == 0
+
+
+@pytest.mark.parametrize("typed", [("--build",), ("--target", "tensorrt", "--runtime", "tensorrt_rtx")])
+def test_half_a_wish_for_a_plan_is_wrong_usage(quantlab: Quantlab, workplace: Path, typed: tuple[str, ...]):
+    assert quantlab("ptq", *NET, *FAST, *typed, "--out", "run").code == 2
+    assert not (workplace / "run").exists()

@@ -5,7 +5,7 @@ building   model → plan, by `worker`, in a process of its own
 layers     what the engine consists of       plan_file          the plan on disk, and what it belongs to
 """
 
-from quantlab.engines.tensorrt.building import BuiltEngine, build_engines, build_plan
+from quantlab.engines.tensorrt.building import BuiltEngine, build_engines, build_plan, runtime_for
 from quantlab.engines.tensorrt.engine import TensorRT
 from quantlab.engines.tensorrt.execution import RunSettings
 from quantlab.engines.tensorrt.layers import EngineLayer, parse_layers
@@ -33,4 +33,5 @@ __all__ = [
     "profile_for",
     "read_plan",
     "read_record",
+    "runtime_for",
 ]

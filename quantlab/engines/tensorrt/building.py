@@ -125,6 +125,24 @@ def build_engines(
         return engines
 
 
+def runtime_for(settings: BuildSettings) -> str:
+    """Return the runtime that builds with these settings on this machine.
+
+    Raises:
+        RecipeError: there is no runtime of this name, or a setting is one of the other.
+        EngineMissing: it is not installed.
+        EngineError: it builds on a GPU, and there is none.
+    """
+    runtime = installed_runtime(settings.runtime)
+    settings.check_for(runtime)
+    if runtime == "tensorrt" and current_gpu() is None:
+        raise EngineError(
+            "tensorrt: it builds on the GPU that is to run the plan, and there is none with a driver here; "
+            "build there, or here with the runtime tensorrt_rtx"
+        )
+    return runtime
+
+
 def _shapes_of(model: Model, settings: BuildSettings, sizes: tuple[int, int, int] | None) -> dict[str, ShapeRange]:
     names = {spec.name for spec in model.inputs}
     given = {name: shape for name, shape in settings.shapes.items() if name in names}
@@ -142,13 +160,7 @@ def _built(
     models: Mapping[str, Model], shapes: Mapping[str, Mapping[str, ShapeRange]], settings: BuildSettings
 ) -> Iterator[tuple[Path, dict[str, BuiltEngine]]]:
     """Build in a temporary folder, which holds the plans while the block runs."""
-    runtime = installed_runtime(settings.runtime)
-    settings.check_for(runtime)
-    if runtime == "tensorrt" and current_gpu() is None:
-        raise EngineError(
-            "tensorrt: it builds on the GPU that is to run the plan, and there is none with a driver here; "
-            "build there, or here with the runtime tensorrt_rtx"
-        )
+    runtime = runtime_for(settings)
     with tempfile.TemporaryDirectory(prefix="quantlab-") as name:
         folder = Path(name)
         for key, model in models.items():

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from quantlab.engines.tensorrt.shapes import ShapeRange
+from quantlab.engines.tensorrt.shapes import ShapeRange, parse_shapes
 from quantlab.errors import RecipeError
 
 _CAPABILITY = re.compile(r"\d+\.\d")
 _HIGHEST_LEVEL = 5
+
+# What each setting may be in a recipe; lists hold texts.
+_IN_RECIPES: Mapping[str, tuple[type, ...]] = {
+    "runtime": (str,),
+    "shapes": (list, tuple),
+    "workspace_mb": (int,),
+    "optimization_level": (int,),
+    "timing_cache": (str,),
+    "compute_capabilities": (list, tuple),
+    "plugins": (list, tuple),
+    "timeout_s": (int, float),
+}
+OPTIONS = tuple(_IN_RECIPES)
+"""The settings by the names that recipes use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +71,30 @@ class BuildSettings:
         for plugin in self.plugins:
             if not Path(plugin).is_file():
                 raise RecipeError(f"plugin {plugin}: there is no such file; give a .so or .py file")
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> BuildSettings:
+        """Return settings from plain values by name, as recipes hold them; one that is missing has its default.
+
+        Args:
+            options: names are of `OPTIONS`; shapes are texts, see `parse_shapes`.
+
+        Raises:
+            RecipeError: a value is of a wrong type or out of its limits.
+        """
+        for name, value in options.items():
+            types = _IN_RECIPES[name]
+            is_right = isinstance(value, types) and not isinstance(value, bool)
+            if not is_right or (list in types and not all(isinstance(item, str) for item in value)):
+                wanted = "a list of texts" if list in types else f"of type {types[-1].__name__}"
+                raise RecipeError(f"{name}: {value!r} is not {wanted}")
+        readers: Mapping[str, Callable[[Any], Any]] = {
+            "shapes": parse_shapes,
+            "timing_cache": Path,
+            "compute_capabilities": tuple,
+            "plugins": tuple,
+        }
+        return cls(**{name: readers[name](value) if name in readers else value for name, value in options.items()})
 
     def check_for(self, runtime: str) -> None:
         """Check that a runtime knows the settings.

@@ -10,6 +10,7 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from quantlab.markup import element
+from quantlab.report.html.built import builds
 from quantlab.report.html.comparison import answers, costs
 from quantlab.report.html.data import page_data
 from quantlab.report.html.flips import flips
@@ -32,6 +33,7 @@ _SECTIONS: tuple[Section, ...] = (
     costs,
     training,
     layers,
+    builds,
     explorer,
     tensors,
     flips,
