@@ -98,7 +98,7 @@ class TensorRT:
     def _session(self, path: Path, data: bytes, record: PlanRecord, *, model: Model | None) -> TensorRtSession:
         trt = import_runtime(record.runtime)
         record.check(str(path), version=trt.__version__, gpu=current_gpu())
-        load_plugins(trt, process_logger(trt), tuple(record.plugins or ()))
+        load_plugins(trt, process_logger(trt), record.plugin_files(path))
         memory = open_memory(self.memory)  # first: loading a plan needs the context
         try:
             execution = Execution(trt, data, self.run)

@@ -25,7 +25,7 @@ def without_noise(messages: Iterable[str]) -> list[str]:
 def parse_errors(parser: Any) -> list[str]:  # noqa: ANN401 - TensorRT has no types
     """Return why an OnnxParser refused a model, naming the nodes."""
     faults = [parser.get_error(index) for index in range(parser.num_errors)]
-    return [f"{_where(fault)}: {'; '.join(without_noise([fault.desc()])) or fault.code()}" for fault in faults]
+    return [f"{_where(fault)}: {_reason(fault)}" for fault in faults]
 
 
 def shortened(messages: list[str]) -> str:
@@ -37,6 +37,12 @@ def shortened(messages: list[str]) -> str:
 def _where(fault: Any) -> str:  # noqa: ANN401
     operator, node = fault.node_operator(), fault.node_name()
     return f"node {node!r} ({operator})" if node else operator or "the model"
+
+
+def _reason(fault: Any) -> str:  # noqa: ANN401
+    reason = "; ".join(without_noise([fault.desc()])) or str(fault.code())
+    advice = "; give the library or Python file that brings the operator with --plugins"
+    return reason + advice if "Plugin not found" in reason else reason
 
 
 def _cleaned(line: str) -> str:

@@ -123,6 +123,27 @@ class PlanRecord:
                 "build it again for this GPU with `quantlab build`"
             )
 
+    def plugin_files(self, plan: Path) -> tuple[str, ...]:
+        """Return the files with custom operators: where they were when the plan was built, or beside the plan.
+
+        Args:
+            plan: where the plan lies now.
+
+        Raises:
+            EngineError: one is at neither place as it was.
+        """
+        return tuple(_found(name, digest, plan) for name, digest in (self.plugins or {}).items())
+
+
+def _found(name: str, digest: str, plan: Path) -> str:
+    for path in (Path(name), plan.with_name(Path(name).name)):
+        if path.is_file() and file_hash(path) == digest:
+            return str(path)
+    raise EngineError(
+        f"{plan}: it needs the plugin {Path(name).name} that it was built with, and neither {name} nor a file beside "
+        "the plan is that; copy it there, or build the plan again"
+    )
+
 
 def _tupled(value: Any) -> Any:  # noqa: ANN401 (fields are of several types)
     return tuple(value) if isinstance(value, list) else value

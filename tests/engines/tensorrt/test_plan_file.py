@@ -11,7 +11,14 @@ import pytest
 
 from quantlab.engines.tensorrt.gpu import Gpu
 from quantlab.engines.tensorrt.layers import EngineLayer
-from quantlab.engines.tensorrt.plan_file import PlanRecord, fingerprint, install_plan, read_plan, sidecar_of
+from quantlab.engines.tensorrt.plan_file import (
+    PlanRecord,
+    file_hash,
+    fingerprint,
+    install_plan,
+    read_plan,
+    sidecar_of,
+)
 from quantlab.engines.tensorrt.shapes import ShapeRange
 from quantlab.errors import EngineError
 from quantlab.graph.load import load
@@ -119,3 +126,31 @@ def with_first_weight(model: Model, value: float) -> Model:
     weight.flat[0] = np.float32(value)
     changed.graph.initializers["w1"].const_value = ir.tensor(weight, name="w1")
     return changed
+
+
+@pytest.fixture
+def with_plugin(tmp_path: Path) -> tuple[Path, PlanRecord]:
+    """A plugin, and the record of a plan that was built with it."""
+    (tmp_path / "build").mkdir()
+    plugin = tmp_path / "build" / "ops.so"
+    plugin.write_bytes(b"operators")
+    return plugin, replace(RECORD, plugins={str(plugin): file_hash(plugin)})
+
+
+def test_plugins_are_found_where_they_were_and_beside_a_plan_that_was_copied(
+    with_plugin: tuple[Path, PlanRecord], tmp_path: Path
+) -> None:
+    plugin, record = with_plugin
+    assert record.plugin_files(tmp_path / "net.plan") == (str(plugin),)
+    plugin.rename(tmp_path / "ops.so")
+    assert record.plugin_files(tmp_path / "net.plan") == (str(tmp_path / "ops.so"),)
+
+
+def test_a_plugin_that_is_gone_or_has_changed_is_named(with_plugin: tuple[Path, PlanRecord], tmp_path: Path) -> None:
+    plugin, record = with_plugin
+    plugin.write_bytes(b"others")
+    with pytest.raises(EngineError, match=rf"it needs the plugin ops\.so .* neither {plugin} nor a file beside"):
+        record.plugin_files(tmp_path / "net.plan")
+    plugin.unlink()
+    with pytest.raises(EngineError, match="copy it there, or build the plan again"):
+        record.plugin_files(tmp_path / "net.plan")

@@ -202,6 +202,16 @@ def test_a_plan_can_be_run_without_its_model(monkeypatch: pytest.MonkeyPatch, tm
         np.testing.assert_array_equal(session.run({"x": numbers(2)})["y"], -np.abs(numbers(2)))
 
 
+def test_a_plan_brings_the_plugins_it_was_built_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    play_machine(monkeypatch)
+    (tmp_path / "ops.py").write_text("open(__file__ + '.ran', 'w').close()")
+    build_plan(chain(), tmp_path / "net.plan", BuildSettings(plugins=(str(tmp_path / "ops.py"),)))
+    (tmp_path / "ops.py.ran").unlink()
+    play_machine(monkeypatch)  # another process
+    with TensorRT(plan=tmp_path / "net.plan").open_plan():
+        assert (tmp_path / "ops.py.ran").exists()
+
+
 def test_a_plan_for_another_gpu_or_version_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     trt, _ = play_machine(monkeypatch)
     build_plan(chain(), tmp_path / "net.plan")
