@@ -13,7 +13,7 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from quantlab.job import Job, first_batch
 from quantlab.plan import Plan
 from quantlab.run_build import TARGET, settings_to_build
 from quantlab.run_folder import plan_name
+from quantlab.stats.table import Statistics
 
 _MOST_REASONS = 5
 
@@ -34,7 +35,7 @@ class Cost:
 
     Attributes:
         tensors: activations that are observed.
-        calibration_samples: samples of the one pass that collects, or None where only reading tells.
+        calibration_samples: samples of the one pass that collects, or None where only reading tells; 0 for no pass.
         evaluation_samples: samples of the one pass that every model is judged in, or None likewise.
         models: that are judged: the float one, and one per target.
         activation_bytes: of observed activations held at once while collecting, at most.
@@ -92,9 +93,9 @@ class Forecast:
     def __str__(self) -> str:
         lines = [f"This would quantize {self.model}, ranges by {self.calibrator}. Nothing is written.", ""]
         for name, plan in self.plans.items():
-            lines += [*_plan_lines(name, plan), ""]
+            lines += [*plan_lines(name, plan), ""]
         lines += [self.build, ""] if self.build else []
-        lines += [*_cost_lines(self.cost), ""]
+        lines += [*cost_lines(self.cost), ""]
         lines += [*(f"Note: {note}" for note in self.notes), *(f"WARNING: {warning}" for warning in self.warnings)]
         return "\n".join(lines)
 
@@ -107,25 +108,9 @@ def forecast(job: Job) -> Forecast:
         EngineError: the engine fails, or a plan is asked for that no runtime can build here.
         RecipeError: the settings of the build fit neither model nor runtime.
     """
-    recipe, build = job.recipe, _build_sentence(job)
-    per_batch, sample_bytes = _collected(job)
-    per_sample = _float_seconds(job)
-    calibration, evaluation = job.calibration.size, job.evaluation.size
-    batches = None if calibration is None else math.ceil(calibration / job.calibration.batch_size)
-    models = 1 + len(job.plans)
-    timed = 1 + sum(name == job.engine.name for name in job.plans)
-    cost = Cost(
-        tensors=len(job.observed),
-        calibration_samples=calibration,
-        evaluation_samples=evaluation,
-        models=models,
-        activation_bytes=min(recipe.memory_cap_mb * 2**20, sample_bytes * job.calibration.batch_size),
-        weight_bytes=job.model.size_bytes,
-        collect_seconds=None if batches is None else batches * per_batch,
-        evaluate_seconds=None if evaluation is None else evaluation * per_sample * models,
-        latency_seconds=sum(_latency_seconds(per_sample * size * timed) for size in recipe.latency_batches),
-    )
-    return Forecast(job.model.name, recipe.calibrator, job.plans, cost, build, job.notes, job.warnings)
+    build = _build_sentence(job)  # first: it refuses at once what cannot be built
+    cost = cost_of(job, measure_collecting(job), list(job.plans))
+    return Forecast(job.model.name, job.recipe.calibrator, job.plans, cost, build, job.notes, job.warnings)
 
 
 def _build_sentence(job: Job) -> str | None:
@@ -136,10 +121,27 @@ def _build_sentence(job: Job) -> str | None:
     return f"Then {settings.runtime} would build {plan_name(TARGET)}, {shapes}; how long is not forecast."
 
 
-def _collected(job: Job) -> tuple[float, int]:
-    """Return the seconds that a batch takes to collect, and the bytes of a sample's observed tensors.
+@dataclass(frozen=True, eq=False, slots=True)
+class Measured:
+    """What collecting from two batches told.
 
-    The second batch counts where there is one: the first waits for the session to open.
+    Attributes:
+        statistics: of these batches.
+        batch_seconds: how long the second took, where there is one: the first waits for the session to open.
+        sample_bytes: of the observed tensors of a sample.
+    """
+
+    statistics: Statistics
+    batch_seconds: float
+    sample_bytes: int
+
+
+def measure_collecting(job: Job) -> Measured:
+    """Collect from two batches, and note what that costs.
+
+    Raises:
+        CalibrationError: a value is NaN or infinite.
+        EngineError: the engine fails.
     """
     times = [time.perf_counter()]
     settings = CollectSettings(
@@ -150,7 +152,36 @@ def _collected(job: Job) -> tuple[float, int]:
     two: Batches = job.calibration.head(2 * job.calibration.batch_size)
     statistics = collect(job.model, job.observed, job.engine, two, settings=settings)
     values = sum(seen.count for seen in statistics.tensors.values())
-    return times[-1] - times[-2], 4 * values // statistics.samples
+    return Measured(statistics, times[-1] - times[-2], 4 * values // statistics.samples)
+
+
+def cost_of(job: Job, measured: Measured | None, int8_models: Sequence[str]) -> Cost:
+    """Return about what a job costs; one batch is run.
+
+    Args:
+        job: the float model, the samples and the settings.
+        measured: what collecting told; None where nothing is collected.
+        int8_models: the targets of the models that are compared with the float one.
+
+    Raises:
+        EngineError: the engine fails.
+    """
+    recipe, per_sample = job.recipe, _float_seconds(job)
+    calibration, evaluation = 0 if measured is None else job.calibration.size, job.evaluation.size
+    batches = None if calibration is None else math.ceil(calibration / job.calibration.batch_size)
+    batch_seconds, sample_bytes = (0.0, 0) if measured is None else (measured.batch_seconds, measured.sample_bytes)
+    models, timed = 1 + len(int8_models), 1 + sum(name == job.engine.name for name in int8_models)
+    return Cost(
+        tensors=0 if measured is None else len(job.observed),
+        calibration_samples=calibration,
+        evaluation_samples=evaluation,
+        models=models,
+        activation_bytes=min(recipe.memory_cap_mb * 2**20, sample_bytes * job.calibration.batch_size),
+        weight_bytes=job.model.size_bytes,
+        collect_seconds=None if batches is None else batches * batch_seconds,
+        evaluate_seconds=None if evaluation is None else evaluation * per_sample * models,
+        latency_seconds=sum(_latency_seconds(per_sample * size * timed) for size in recipe.latency_batches),
+    )
 
 
 def _float_seconds(job: Job) -> float:
@@ -169,7 +200,8 @@ def _latency_seconds(round_seconds: float) -> float:
     return min(settings.seconds, round_seconds * (settings.warmup + settings.turns * (RUNS_PER_TURN + 1)))
 
 
-def _plan_lines(name: str, plan: Plan) -> Iterator[str]:
+def plan_lines(name: str, plan: Plan) -> Iterator[str]:
+    """Yield what a plan quantizes, in numbers, and the commonest reasons for what it does not."""
     yield (
         f"{name}: {len(plan.integer_nodes)} nodes in integers, {len(plan.points)} tensors quantized, "
         f"{len(plan.float_nodes)} nodes kept float."
@@ -182,22 +214,28 @@ def _plan_lines(name: str, plan: Plan) -> Iterator[str]:
         yield f"  {left_out} more reasons; `quantlab inspect MODEL --plan --target {name}` tells all."
 
 
-def _cost_lines(cost: Cost) -> Iterator[str]:
-    yield "About what it costs here, by one batch that was measured:"
-    calibration, evaluation = (_samples(n) for n in (cost.calibration_samples, cost.evaluation_samples))
-    yield f"  collecting: {cost.tensors} tensors in one pass over {calibration}, {_time(cost.collect_seconds)}"
-    yield f"  evaluating: {cost.models} models in one pass over {evaluation}, {_time(cost.evaluate_seconds)}"
-    yield f"  latency: {_time(cost.latency_seconds) if cost.latency_seconds else 'not measured'}"
-    held, weights = cost.activation_bytes / 1e6, cost.weight_bytes / 1e6
-    yield f"  memory: {held:.1f} MB of activations at once beside {weights:.1f} MB of weights"
+def cost_lines(cost: Cost, training: Sequence[str] = ()) -> Iterator[str]:
+    """Yield what a run costs, stage by stage; lines about a training stand where it does."""
+    measured = "a batch and two steps that were measured" if training else "one batch that was measured"
+    yield f"About what it costs here, by {measured}:"
+    if cost.calibration_samples != 0:
+        samples, held = samples_in_words(cost.calibration_samples), cost.activation_bytes / 1e6
+        yield f"  collecting: {cost.tensors} tensors in one pass over {samples}, {time_in_words(cost.collect_seconds)}"
+        yield f"  memory: {held:.1f} MB of activations at once beside {cost.weight_bytes / 1e6:.1f} MB of weights"
+    yield from training
+    samples = samples_in_words(cost.evaluation_samples)
+    yield f"  evaluating: {cost.models} models in one pass over {samples}, {time_in_words(cost.evaluate_seconds)}"
+    yield f"  latency: {time_in_words(cost.latency_seconds) if cost.latency_seconds else 'not measured'}"
     yield "  Deciding ranges, looking at single layers and writing files come on top."
 
 
-def _samples(count: int | None) -> str:
+def samples_in_words(count: int | None) -> str:
+    """Return a number of samples, or that it is not known."""
     return "samples that only reading counts" if count is None else f"{count} samples"
 
 
-def _time(seconds: float | None) -> str:
+def time_in_words(seconds: float | None) -> str:
+    """Return a time as a person says it, or that it is not known."""
     if seconds is None:
         return "time unknown"
     if seconds < 120:

@@ -7,8 +7,8 @@ import typer
 from quantlab.commands import options
 from quantlab.commands import training_options as training
 from quantlab.commands.settings import calibrator_options, default_folder, latency_batches, preprocess_settings
-from quantlab.commands.terminal import reporting_errors
-from quantlab.commands.training_run import train_and_show
+from quantlab.commands.terminal import progress_bars, reporting_errors
+from quantlab.commands.training_run import tell_training, train_and_show
 from quantlab.ranks import joined
 
 SHORT_HELP = "Train a quantized network so that it loses less."
@@ -18,6 +18,7 @@ Examples:
   quantlab qat --model net.onnx --data train/ --eval-data val/ --preprocess imagenet --epochs 5
   quantlab qat --model net.onnx --data train.npz --learn-scales --augment shift.py:make
   quantlab qat --model of-another-tool.onnx --reference net.onnx --data train.npz --loss both
+  quantlab qat --model net.onnx --data train.npz --dry-run
   quantlab qat --resume        after Ctrl-C or a kill: the same command, and this
 """
 
@@ -79,6 +80,7 @@ def qat(
     memory_cap_mb: options.MemoryCap = 512,
     library: options.Libraries = None,
     out: training.Out = None,
+    dry_run: options.DryRun = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
@@ -153,5 +155,9 @@ def qat(
             }
         )
         inputs = TrainingInputs(train_data=train_data, reference=reference)
+        if dry_run:
+            if ranks.is_first:
+                tell_training(recipe, settings, inputs, progress=progress_bars(quiet=quiet), json=json)
+            return
         place = Place(folder, resume, context.obj, ranks)
         train_and_show(recipe, settings, inputs, place=place, quiet=quiet, json=json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from quantlab.commands.terminal import print_result
 from quantlab.commands.training_progress import TrainingProgress
 
 if TYPE_CHECKING:
+    from quantlab.progress import Progress
     from quantlab.qat.opening import TrainingInputs
     from quantlab.qat.run import Place
     from quantlab.qat.settings import QatSettings
@@ -27,15 +29,11 @@ def train_and_show(
     from quantlab.run_folder import CHECKPOINT
 
     folder = Path(str(place.out))
-    is_quiet = quiet or json or not place.ranks.is_first
+    # With --json, what is no terminal gets not a line.
+    is_quiet = quiet or (json and not sys.stderr.isatty()) or not place.ranks.is_first
     shown = TrainingProgress(quiet=is_quiet)
-    hooks = Hooks(
-        augment=_function(recipe.qat.get("augment")),
-        task_loss=_function(recipe.qat.get("task_loss")),
-        on_epoch=shown.on_epoch,
-        on_step=shown.on_step,
-        progress=shown,
-    )
+    functions = _functions(recipe)
+    hooks = Hooks(**functions, on_epoch=shown.on_epoch, on_step=shown.on_step, progress=shown)
     if place.resume and not (folder / CHECKPOINT).exists() and not is_quiet:
         typer.echo(f"--resume: {folder} holds no interrupted training; beginning anew", err=True)
     if not place.ranks.is_first:
@@ -43,6 +41,24 @@ def train_and_show(
         return
     result = train_recipe(recipe, settings, inputs, hooks=hooks, place=place)
     print_result(result.report.content, lambda: render(result.report, folder=folder), as_json=json)
+
+
+def tell_training(
+    recipe: Recipe, settings: QatSettings, inputs: TrainingInputs, *, progress: Progress, json: bool
+) -> None:
+    """Print what a training would do and cost; nothing is written."""
+    from quantlab.qat.forecast import forecast_training
+    from quantlab.qat.hooks import Hooks
+
+    hooks = Hooks(**_functions(recipe), progress=progress)
+    told = forecast_training(recipe, settings, inputs, hooks=hooks)
+    print_result(told.to_json(), lambda: str(told), as_json=json)
+
+
+def _functions(recipe: Recipe) -> dict[str, Any]:
+    from quantlab.qat.recipe_table import FUNCTIONS
+
+    return {name: _function(recipe.qat.get(name)) for name in FUNCTIONS}
 
 
 def _function(spec: str | None) -> Any:  # noqa: ANN401 (a user's function, of one signature or another)

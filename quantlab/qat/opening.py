@@ -38,6 +38,9 @@ from quantlab.stats.table import Statistics
 # What all Python objects with samples are called, so that it tells none from another.
 _NAME_OF_OBJECTS = "data"
 
+# What reports call a start that was quantized already.
+GIVEN = "start"
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingInputs:
@@ -96,7 +99,33 @@ def open_training(
     progress: Progress,
     ranks: Ranks = ALONE,
 ) -> Opened:
+    """Open models and samples, and quantize after training where the model is float; see `open_start`.
+
+    What another interrupted run left in the folder is cleared; statistics of the same samples are used.
+    """
+    collecting = partial(collect_for, folder=folder, progress=progress, ranks=ranks)
+    opened = open_start(recipe, settings, inputs, collecting=collecting, progress=progress)
+    if folder and opened.stage == GIVEN:
+        folder.begin()
+    return opened
+
+
+def open_start(
+    recipe: Recipe,
+    settings: QatSettings,
+    inputs: TrainingInputs,
+    *,
+    collecting: Callable[[Job], Collected],
+    progress: Progress,
+) -> Opened:
     """Open models and samples, and quantize after training where the model is float.
+
+    Args:
+        recipe: how it is quantized.
+        settings: how it is trained.
+        inputs: what a caller handed over.
+        collecting: what gives the statistics of a job.
+        progress: how long steps show themselves.
 
     Raises:
         RecipeError: the recipe has several targets, or asks for a TensorRT plan.
@@ -111,11 +140,8 @@ def open_training(
     check_torch_settings([named, inputs.reference], torch_settings)
     model = open_model(named, torch_settings)
     if is_quantized(model):
-        if folder:
-            folder.begin()
         opened = _from_quantized(model, recipe, inputs, settings, progress)
     else:
-        collecting = partial(collect_for, folder=folder, progress=progress, ranks=ranks)
         opened = _from_float(model, recipe, inputs, settings, collecting, progress)
     overlap = _overlap_warning(opened.samples, opened.job.evaluation)
     return replace(opened, warnings=(overlap,)) if overlap else opened
@@ -159,7 +185,7 @@ def _from_quantized(
     before = Quantized(start.plan, encodings, model, None)
     samples = _training_batches(job, inputs, settings)
     notes = _target_notes(model, start.plan.target)
-    return Opened(job, start.plan.target, start, before, "start", Statistics({}, 0), samples, notes)
+    return Opened(job, start.plan.target, start, before, GIVEN, Statistics({}, 0), samples, notes)
 
 
 def _target_notes(model: Model, target: str) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from quantlab.evaluation.resources import Monitor
 from quantlab.fingerprint import fingerprint
 from quantlab.graph.model import Model
 from quantlab.graph.save import save
+from quantlab.job import Job
 from quantlab.pipeline import REPORTING, evaluate_for, layers_for
 from quantlab.qat.history import History
 from quantlab.qat.hooks import Hooks
@@ -171,35 +172,40 @@ def _fitted(
 ) -> tuple[Opened, Training, History]:
     folder = RunFolder(place.out) if place.out is not None and place.ranks.is_first else None
     opened = open_training(recipe, settings, inputs, folder=folder, progress=hooks.progress, ranks=place.ranks)
-    training = replace(_training_of(opened, settings, hooks), ranks=place.ranks)
+    training = replace(training_of(opened, settings, hooks), ranks=place.ranks)
     checkpoint = None if place.out is None else Path(place.out) / CHECKPOINT
     return opened, training, fit(training, _fingerprint(opened, settings), checkpoint, resume=place.resume)
 
 
-def _training_of(opened: Opened, settings: QatSettings, hooks: Hooks) -> Training:
+def training_of(opened: Opened, settings: QatSettings, hooks: Hooks) -> Training:
+    """Return what is trained, on what and how, on its device."""
     job = opened.job
     device = device_named(settings.device)
-    fixed = next((spec.fixed_batch for spec in job.model.inputs if spec.fixed_batch is not None), None)
-    how = Cut(
-        held_out=settings.held_out,
-        batch_size=fixed or settings.batch_size,
-        has_fixed_batch=fixed is not None,
-        cache_bytes=settings.cache_mb * 2**20,
-        seed=job.recipe.seed,
-    )
     module = QuantizedModule(opened.start, learn_scales=settings.learn_scales)
     teacher = GraphModule(job.model)
     check_features(settings.features, module, teacher)
     return Training(
         module=module.to(device),
         teacher=teacher.to(device).requires_grad_(requires_grad=False),
-        samples=TrainingSamples(opened.samples, how),
+        samples=TrainingSamples(opened.samples, cut_for(job, settings)),
         objective=Objective(settings, job.model, output=job.recipe.output, task_loss=hooks.task_loss),
         settings=settings,
         hooks=hooks,
         device=device,
         seed=job.recipe.seed,
         threads=job.recipe.threads,
+    )
+
+
+def cut_for(job: Job, settings: QatSettings) -> Cut:
+    """Return how the samples of a training are divided; a model's fixed batch counts before the settings'."""
+    fixed = next((spec.fixed_batch for spec in job.model.inputs if spec.fixed_batch is not None), None)
+    return Cut(
+        held_out=settings.held_out,
+        batch_size=fixed or settings.batch_size,
+        has_fixed_batch=fixed is not None,
+        cache_bytes=settings.cache_mb * 2**20,
+        seed=job.recipe.seed,
     )
 
 

@@ -45,6 +45,17 @@ class Cut:
     cache_bytes: int = 2**30
     seed: int = 0
 
+    @property
+    def least(self) -> int:
+        """The fewest samples that can be trained on, or held out."""
+        return self.batch_size if self.has_fixed_batch else 1
+
+
+def held_out_count(size: int, how: Cut) -> int:
+    """Return how many of so many samples are held out."""
+    wanted = min(how.held_out * size, LARGEST_HELD_OUT, size - how.least)
+    return max(1, round(wanted / how.least)) * how.least
+
 
 class TrainingSamples:
     """The samples of one training."""
@@ -59,16 +70,14 @@ class TrainingSamples:
         self._how = how
         size = batches.size
         self.size = sum(batch.size for batch in self._batches) if size is None else size
-        least = how.batch_size if how.has_fixed_batch else 1
+        least = how.least
         if self.size < 2 * least:
             raise DataError(
                 f"data {batches.name!r}: {_samples(self.size)}; training needs {2 * least}, half of them to hold out"
             )
-        wanted = min(how.held_out * self.size, LARGEST_HELD_OUT, self.size - least)
-        count = max(1, round(wanted / least)) * least
         order = np.random.default_rng((how.seed, _HELD_OUT)).permutation(self.size)
         self._is_held_out = np.zeros(self.size, np.bool_)
-        self._is_held_out[order[:count]] = True
+        self._is_held_out[order[: held_out_count(self.size, how)]] = True
         self._whole: _Portion | None = None
         self._held_out: list[Batch] | None = None
 

@@ -109,6 +109,17 @@ def test_json_is_alone_on_stdout(run: Callable[..., Said], folder: Path):
     assert (folder / "out" / "model.onnxruntime.int8.onnx").exists()
 
 
+def test_a_dry_run_tells_plan_and_cost_and_writes_nothing(run: Callable[..., Said], folder: Path):
+    before = sorted(folder.rglob("*"))
+    said = run("--dry-run", "--epochs", "3")
+    assert (said.code, said.err) == (0, "")
+    assert "This would quantize and train net.onnx, 3 epochs" in said.out
+    assert "training: 3 epochs over 109 samples, 12 steps of " in said.out
+    assert "judging: 19 samples held out, 4 times" in said.out
+    assert json.loads(run("--dry-run", "--epochs", "3", "--json").out)["training"]["steps"] == 12
+    assert sorted(folder.rglob("*")) == before
+
+
 def test_a_person_reads_the_epochs_and_the_comparison(run: Callable[..., Said]):
     said = run("--resume")
     assert said.code == 0, said.err
