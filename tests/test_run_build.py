@@ -61,12 +61,15 @@ def test_a_run_with_build_leaves_a_plan_of_its_int8_model_and_audits_it(tmp_path
     assert {PLAN, f"{PLAN}.json"} <= set(content["files"])
 
     said = to_text(run.report, folder=tmp_path)
-    assert f"all of them run so on tensorrt_rtx {record.version}" in " ".join(said.split())
+    sentences = " ".join(said.split())
+    assert f"all of them are INT8 layers of the plan that tensorrt_rtx {record.version} built" in sentences
+    assert "Input image: from 1x3x8x8 to 32x3x8x8, best at 8x3x8x8." in sentences
     assert f"TensorRT plan: {tmp_path / PLAN}" in said
     (line,) = [line for line in said.splitlines() if line.startswith("tensorrt_rtx --onnx=")]
     assert f"--saveEngine={PLAN} " in line
     page = to_html(run.report)
-    assert "Built for TensorRT" in page
+    assert ">TensorRT plan</h2>" in page
+    assert "built, 100% of the planned nodes and " in page
     assert line in page
     assert "correlation" in page  # the layers' table says as which layers nodes ran
 
@@ -82,7 +85,7 @@ def test_a_run_without_build_in_the_same_folder_leaves_no_plan_of_another_model(
     assert plans_in(tmp_path) == []
     assert (tmp_path / "mine.plan").exists()
     assert "build" not in run.report.content["targets"]["tensorrt"]
-    assert "Built for TensorRT" not in to_html(run.report)
+    assert "TensorRT plan" not in to_html(run.report)
 
 
 @requires_rtx

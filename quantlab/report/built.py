@@ -52,7 +52,7 @@ def built_lines(build: Mapping[str, Any], files: Mapping[str, Any]) -> Iterator[
     size_bytes = files.get(build["plan"], {}).get("size_bytes")
     size = "" if size_bytes is None else f" of {_megabytes(size_bytes)}"
     who = f"{build['runtime']} {build['version']}"
-    yield f"Plan{size}, built by {who} in {build['seconds']:.1f} s for {build['built_for']}."
+    yield f"TensorRT plan{size}, built by {who} in {build['seconds']:.1f} s for {build['built_for']}."
     memory = ", ".join(
         f"{what} {_megabytes(build[key])}"
         for what, key in (("weights", "weights_bytes"), ("activations", "activations_bytes"))
@@ -61,8 +61,15 @@ def built_lines(build: Mapping[str, Any], files: Mapping[str, Any]) -> Iterator[
     yield (
         f"{build['layers']} layers, {build['int8_layers']} of them multiply in INT8{f'; {memory}' if memory else ''}."
     )
-    yield from (f"Input {name}: {shapes}" for name, shapes in build["shapes"].items())
+    yield from (_shapes_sentence(*item) for item in build["shapes"].items())
     yield from (f"The builder warns: {warning}" for warning in build["warnings"])
+
+
+def _shapes_sentence(name: str, shapes: str) -> str:
+    if "," not in shapes:
+        return f"Input {name}: {shapes} only."
+    smallest, usual, largest = shapes.split(",")
+    return f"Input {name}: from {smallest} to {largest}, best at {usual}."
 
 
 def _megabytes(size_bytes: int) -> str:

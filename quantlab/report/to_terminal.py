@@ -183,7 +183,10 @@ def _ran(target: Mapping[str, Any]) -> str:
     audit = target["audit"]
     if audit is None:
         return "; what its runtime makes of them was not measured here"
-    return f"; {'all' if audit['share'] == 1 else format(audit['share'], '.0%')} of them run so on {audit['engine']}"
+    share = "all" if audit["share"] == 1 else format(audit["share"], ".0%")
+    is_built = bool(target.get("build"))  # and nothing of it has run
+    where = f"are INT8 layers of the plan that {audit['engine']} built" if is_built else f"run so on {audit['engine']}"
+    return f"; {share} of them {where}"
 
 
 def _nodes(count: int) -> str:

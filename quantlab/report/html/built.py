@@ -16,7 +16,7 @@ def builds(content: Mapping[str, Any]) -> Element | None:
     if not found:
         return None
     parts = [part for build in found for part in _build(build, content["files"])]
-    return element("section", element("h2", "Built for TensorRT"), *parts)
+    return element("section", element("h2", "TensorRT plan"), *parts)
 
 
 def _build(build: Mapping[str, Any], files: Mapping[str, Any]) -> Iterator[Element]:

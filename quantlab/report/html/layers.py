@@ -59,8 +59,11 @@ def _summary(target: Mapping[str, Any]) -> str:
     if audit is None:
         return f"{counts}{nodes}What its runtime makes of them was not measured here."
     work = audit.get("multiply_add_share") if audit.get("multiply_adds") else None
-    share = "" if work is None else f", and {work:.1%} of all multiply-adds"
-    return f"{counts}{nodes}{audit['engine']} runs {audit['share']:.0%} of the planned nodes in integers{share}."
+    share = "" if work is None else f" and {work:.1%} of all multiply-adds"
+    if target.get("build"):  # and nothing of it has run
+        done = f"{audit['share']:.0%} of the planned nodes{share} are in INT8 layers"
+        return f"{counts}{nodes}In the plan that {audit['engine']} built, {done}."
+    return f"{counts}{nodes}{audit['engine']} runs {audit['share']:.0%} of the planned nodes{share} in integers."
 
 
 def _layer(name: str, line: Mapping[str, Any], target: Mapping[str, Any], drawn: Mapping[str, Any]) -> Element:
