@@ -9,7 +9,9 @@ between scores and softmax, or be left out. Unless one integer kernel does it al
 TensorRT's fused half-precision kernel.
 
 Source: builds with TensorRT-RTX 1.7, where Q, K, p and V in INT8 become one `_gemm_mha_v2` layer if all heads have
-size 16, 32 or 64, there are at most 512 keys (the limit of modelopt 0.47, too) and INT8 is what reads the context.
+size 16, 32 or 64, there are at most 512 keys (the limit of modelopt 0.47, too) and INT8 is what reads the context. A
+single head with an axis of its own is not fused, nor is it in half precision: it is quantized like the others, and both
+products run in INT8.
 """
 
 from __future__ import annotations
