@@ -20,7 +20,7 @@ from quantlab.engines.tensorrt import RUNTIMES, BuildSettings, TensorRT, build_p
 from quantlab.engines.tensorrt.execution import RunSettings
 from quantlab.engines.tensorrt.gpu import current_gpu
 from quantlab.engines.tensorrt.plan_engine import is_plan, open_plan_file
-from quantlab.engines.tensorrt.shapes import Shape
+from quantlab.engines.tensorrt.shapes import Shape, worth_telling
 from quantlab.engines.torch_eager import TorchEager
 from quantlab.errors import EngineError, EngineMissing, RecipeError
 from quantlab.graph.model import Model
@@ -148,7 +148,7 @@ def fitted(
     """
     largest = max(batch_sizes, default=1)
     shapes = profile_for(model.inputs, engine.settings.shapes, seen, batches=(1, largest, largest))
-    return replace(engine, settings=replace(engine.settings, shapes=shapes))
+    return replace(engine, settings=replace(engine.settings, shapes=worth_telling(shapes, model.inputs)))
 
 
 def runner_for(model: Model, runtime: str | None, engine: OnnxRuntime) -> tuple[OnnxRuntime | TensorRT | None, str]:

@@ -28,7 +28,7 @@ from quantlab.engines.tensorrt import (
     installed_runtime,
     profile_for,
 )
-from quantlab.engines.tensorrt.shapes import Shape
+from quantlab.engines.tensorrt.shapes import Shape, worth_telling
 from quantlab.engines.tensorrt.trtexec import command_lines
 from quantlab.errors import EngineError, PlanError, RecipeError
 from quantlab.evaluation.gpu_latency import GpuLatency, measure_gpu_latency
@@ -139,6 +139,8 @@ def build(
         if onnx != model.path:
             save(model, onnx)
     shapes = profile_for(model.inputs, settings.shapes, None if data is None else seen_shapes(data, model.inputs))
+    if latency_batches and any(shape.is_values for shape in shapes.values()):
+        raise RecipeError("latency batches: an input holds sizes, which no batch tells; time the plan with its samples")
     made = build_deployable(deployable, onnx, path, replace(settings, shapes=shapes))
     return replace(made, latencies=_timed(model, path, made.record, latency_batches))
 
@@ -159,10 +161,10 @@ def build_deployable(
         RecipeError, EngineError: see `build_plan`.
     """
     model = deployable.model
-    record = build_plan(model, written or path, settings)
+    told = worth_telling(settings.shapes, model.inputs)
+    record = build_plan(model, written or path, replace(settings, shapes=told))
     audit = None if deployable.plan is None else _audit_plan(deployable, record)
-    free = {spec.name: record.shapes[spec.name] for spec in model.inputs if spec.has_free_axis}
-    lines = command_lines(onnx, path, free, replace(settings, runtime=record.runtime))
+    lines = command_lines(onnx, path, told, replace(settings, runtime=record.runtime))
     return Deployment(path, record, audit, lines)
 
 
@@ -267,7 +269,7 @@ def _timed(model: Model, path: Path, record: PlanRecord, batches: Sequence[int])
 def _audit_plan(deployable: Deployable, record: PlanRecord) -> Audit | None:
     if deployable.plan is None:
         return None
-    usual = {name: shape.usual for name, shape in record.shapes.items()}
+    usual = {name: shape.usual for name, shape in record.shapes.items() if not shape.is_values}
     per_sample = {name: (1, *shape[1:]) if shape else shape for name, shape in usual.items()}
     name = f"{record.runtime} {record.version}"
     return audit_tensorrt(deployable.model, deployable.plan, record.layers, engine=name, shapes=per_sample)

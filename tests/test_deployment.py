@@ -165,6 +165,26 @@ def test_samples_tell_the_free_axes_of_a_float_model(tmp_path: Path) -> None:
 
 @requires_rtx
 @pytest.mark.tensorrt
+def test_an_input_that_is_a_shape_is_built_for_a_range_of_its_values(tmp_path: Path) -> None:
+    text = """
+    <ir_version: 9, opset_import: ["": 18]>
+    net (float[1, 8] x, int64[2] size) => (float[A, B] y) { r = Relu(x)  y = Expand(r, size) }
+    """
+    model = model_from_text(text, {})
+    with pytest.raises(EngineError, match=r"input 'size': sizes are taken from its values; .* --shape size:"):
+        build(model, tmp_path / "n.plan", settings=RTX)
+    ranges = parse_shapes(["size:1x8,4x8,16x8"])
+    made = build(model, tmp_path / "n.plan", settings=replace(RTX, shapes=ranges))
+    assert made.record.shapes["size"] == replace(ranges["size"], is_values=True)
+    assert read_plan(made.plan)[1] == made.record
+    assert "input size: values 1x8,4x8,16x8" in str(made)
+    assert "--minShapes=size:1x8 --optShapes=size:4x8 --maxShapes=size:16x8" in made.command_lines["trtexec 11"]
+    with pytest.raises(RecipeError, match="an input holds sizes, which no batch tells"):
+        build(model, tmp_path / "n.plan", settings=replace(RTX, shapes=ranges), latency_batches=(1,))
+
+
+@requires_rtx
+@pytest.mark.tensorrt
 @pytest.mark.parametrize(("batch", "is_told"), [("N", True), ("4", False)])
 def test_lines_tell_the_shapes_of_inputs_that_the_model_leaves_free(
     batch: str, *, is_told: bool, tmp_path: Path

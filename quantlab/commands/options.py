@@ -160,7 +160,9 @@ Runtime = Annotated[
 Shapes = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="INPUT:MIN,USUAL,MAX", help="Shapes of an input, such as x:1x3x224x224,8x3x224x224,32x3x224x224."
+        metavar="INPUT:MIN,USUAL,MAX",
+        help="Shapes of an input, such as x:1x3x224x224,8x3x224x224,32x3x224x224; of an input that is itself a shape, "
+        "its values.",
     ),
 ]
 Workspace = Annotated[

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -171,10 +171,7 @@ def _built(
 
 
 def _request(runtime: str, shapes: Mapping[str, Mapping[str, ShapeRange]], settings: BuildSettings) -> dict[str, Any]:
-    jobs = {
-        key: {name: (shape.smallest, shape.usual, shape.largest) for name, shape in ranges.items()}
-        for key, ranges in shapes.items()
-    }
+    jobs = {key: {name: asdict(shape) for name, shape in ranges.items()} for key, ranges in shapes.items()}
     return {
         "runtime": runtime,
         "jobs": jobs,

@@ -90,7 +90,7 @@ class PlanRecord:
         data = json.loads(text)
         if data.pop("format") != _FORMAT:
             raise ValueError("it is of another version of quantlab")
-        ranges = {name: {end: tuple(v) for end, v in item.items()} for name, item in data["shapes"].items()}
+        ranges = {name: {end: _tupled(v) for end, v in item.items()} for name, item in data["shapes"].items()}
         data["shapes"] = {name: ShapeRange(**item) for name, item in ranges.items()}
         data["gpu"] = None if data["gpu"] is None else Gpu(**data["gpu"])
         data["layers"] = tuple(EngineLayer(**{k: _tupled(v) for k, v in item.items()}) for item in data["layers"])

@@ -1,6 +1,7 @@
 """Which sizes of its free axes a plan is built for: the optimization profile.
 
     x:1x3x224x224,8x3x224x224,32x3x224x224      smallest, usual (what kernels are chosen for), largest
+    size:224x224,224x224,448x448                likewise the values of an input that is itself a shape
 
 What the user gives comes first, then what the data show, then the defaults for a batch. An axis that nothing tells is
 an error: a guess would be a plan that refuses the first real sample.
@@ -8,9 +9,12 @@ an error: a guess would be a plan that refuses the first real sample.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from quantlab.data.batch import InputSpec
 from quantlab.errors import RecipeError
@@ -32,6 +36,7 @@ class ShapeRange:
         smallest: of every axis the smallest size.
         usual: the shape that kernels are chosen for.
         largest: of every axis the largest size.
+        is_values: the three are values of the input, one axis of integers that TensorRT takes sizes from, not shapes.
 
     Raises:
         RecipeError: the three are not of one rank, or not in order.
@@ -40,6 +45,7 @@ class ShapeRange:
     smallest: Shape
     usual: Shape
     largest: Shape
+    is_values: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         if not len(self.smallest) == len(self.usual) == len(self.largest):
@@ -54,7 +60,8 @@ class ShapeRange:
 
     def __str__(self) -> str:
         shapes = (self.usual,) if self.is_fixed else (self.smallest, self.usual, self.largest)
-        return ",".join("x".join(map(str, shape)) or "scalar" for shape in shapes)
+        text = ",".join("x".join(map(str, shape)) or "scalar" for shape in shapes)
+        return f"values {text}" if self.is_values else text
 
 
 def parse_shapes(texts: Iterable[str]) -> dict[str, ShapeRange]:
@@ -87,7 +94,7 @@ def profile_for(
 
     Args:
         inputs: what the model asks for.
-        given: ranges that the user named, by input.
+        given: ranges that the user named, by input; of an input that can be a shape its values, see `ShapeRange`.
         seen: shapes of samples by input, batch included; they tell the free axes behind the first.
         batches: smallest, usual and largest batch where the user does not say.
 
@@ -107,9 +114,17 @@ def profile_for(
     return result
 
 
+def worth_telling(ranges: Mapping[str, ShapeRange], inputs: Sequence[InputSpec]) -> dict[str, ShapeRange]:
+    """Return of the ranges of all inputs those that the model does not tell itself: of free axes, and of values."""
+    free = {spec.name for spec in inputs if spec.has_free_axis}
+    return {name: shape for name, shape in ranges.items() if name in free or shape.is_values}
+
+
 def _checked(wanted: ShapeRange, spec: InputSpec) -> ShapeRange:
     if spec.shape is None:
         return wanted
+    if _can_be_a_shape(spec):
+        return _values(wanted, spec)
     shapes = (wanted.smallest, wanted.usual, wanted.largest)
     if any(len(shape) != len(spec.shape) for shape in shapes):
         raise RecipeError(f"--shape {spec.name}:{wanted}: the model's input has {len(spec.shape)} axes: {spec}")
@@ -117,6 +132,22 @@ def _checked(wanted: ShapeRange, spec: InputSpec) -> ShapeRange:
         if isinstance(size, int) and any(shape[axis] != size for shape in shapes):
             raise RecipeError(f"--shape {spec.name}:{wanted}: axis {axis} of the model's input is fixed: {spec}")
     return wanted
+
+
+def _values(wanted: ShapeRange, spec: InputSpec) -> ShapeRange:
+    """Return a range as one of the values of an input, if it is not just the shape that the model fixes anyway."""
+    count = math.prod(size for size in spec.shape or () if isinstance(size, int))
+    if len(wanted.usual) != count:
+        if wanted.is_fixed and wanted.usual == spec.shape:
+            return wanted
+        many = "value" if count == 1 else f"{count} values"
+        raise RecipeError(f"--shape {spec.name}:{wanted}: the model fixes the shape of {spec}; give its {many}")
+    return replace(wanted, is_values=True)
+
+
+def _can_be_a_shape(spec: InputSpec) -> bool:
+    """Whether an input is of the form that TensorRT takes sizes from; the graph decides whether it does."""
+    return np.issubdtype(spec.dtype, np.integer) and not spec.has_free_axis and len(spec.shape or ()) <= 1
 
 
 def _inferred(spec: InputSpec, seen: Sequence[Shape], batches: tuple[int, int, int]) -> ShapeRange:

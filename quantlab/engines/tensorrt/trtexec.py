@@ -39,8 +39,8 @@ def command_lines(
     Args:
         onnx: the model.
         plan: where the tool is to write the plan.
-        shapes: the range of every input that has a free axis in the model, even if it is a single shape: what is not
-            told has the size 1. Of a model without free axes the tools refuse any.
+        shapes: the range of every input that has a free axis in the model, even if it is a single shape, and of every
+            input that is a shape: what is not told is 1. Of a model with neither the tools refuse any.
         settings: the other settings of the build; Python plugins have no counterpart there and are left out.
     """
     common = [f"--onnx={_as_model(onnx)}", f"--saveEngine={plan}", *_shape_options(shapes), *_limits(settings)]

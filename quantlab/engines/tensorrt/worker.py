@@ -71,7 +71,7 @@ class Worker:
         Args:
             onnx: the model.
             plan: where to write the plan.
-            shapes: smallest, usual and largest shape by input.
+            shapes: by input, the fields of its `ShapeRange`.
 
         Returns:
             The answer: version, errors (none if there is a plan), warnings, layers, memory in bytes, seconds.
@@ -96,10 +96,14 @@ class Worker:
         parser = trt.OnnxParser(network, self._logger)
         if not parser.parse_from_file(str(onnx)):
             return parse_errors(parser) or ["the parser gives no reason"], None
+        unfit = unfit_inputs(network, shapes)
+        if unfit:
+            return unfit, None
         config = self._config()
         profile = self._builder.create_optimization_profile()
         for name, sizes in shapes.items():
-            profile.set_shape(name, *(tuple(size) for size in sizes))
+            set_range = profile.set_shape_input if sizes["is_values"] else profile.set_shape
+            set_range(name, *(tuple(sizes[end]) for end in ("smallest", "usual", "largest")))
         config.add_optimization_profile(profile)
         serialized = self._builder.build_serialized_network(network, config)
         if serialized is None:
@@ -154,6 +158,22 @@ class Worker:
 
     def _messages_of(self, *severities: str) -> list[str]:
         return messages_of(self._trt, self._logger, *severities)
+
+
+def unfit_inputs(network: Any, shapes: Mapping[str, Any]) -> list[str]:  # noqa: ANN401
+    """Return what is wrong about inputs: only of those that TensorRT takes sizes from, it wants to know values."""
+    wrong = []
+    for index in range(network.num_inputs):
+        tensor = network.get_input(index)
+        has_values = tensor.name in shapes and shapes[tensor.name]["is_values"]
+        if tensor.is_shape_tensor and not has_values:
+            wrong.append(
+                f"input {tensor.name!r}: sizes are taken from its values; give the smallest, usual and largest ones "
+                f"by --shape {tensor.name}:..., such as size:224x224,224x224,448x448"
+            )
+        if has_values and not tensor.is_shape_tensor:
+            wrong.append(f"input {tensor.name!r}: no sizes are taken from its values; leave its --shape out")
+    return wrong
 
 
 if __name__ == "__main__":

@@ -56,9 +56,18 @@ class ParserError:
 
 
 class Network:
-    def __init__(self, flags: int) -> None:
+    def __init__(self, flags: int, inputs: Sequence[str] = ()) -> None:
         self.flags = flags
         self.data = b""
+        self._shape_inputs = inputs
+
+    @property
+    def num_inputs(self) -> int:
+        return len(onnx.load_from_string(self.data).graph.input)
+
+    def get_input(self, index: int) -> Any:
+        name = onnx.load_from_string(self.data).graph.input[index].name
+        return SimpleNamespace(name=name, is_shape_tensor=name in self._shape_inputs)
 
 
 class OnnxParser:
@@ -87,9 +96,15 @@ class Profile:
     def __init__(self) -> None:
         self.shapes: dict[str, tuple[Sequence[int], ...]] = {}
 
+        self.values: dict[str, tuple[Sequence[int], ...]] = {}
+
     def set_shape(self, name: str, *shapes: Sequence[int]) -> None:
         assert len(shapes) == 3
         self.shapes[name] = shapes
+
+    def set_shape_input(self, name: str, *values: Sequence[int]) -> None:
+        assert len(values) == 3
+        self.values[name] = values
 
 
 class TimingCache:
@@ -316,6 +331,7 @@ class FakeTensorRT:
         configs: of every build, in order.
         is_rtx: whether it plays `tensorrt_rtx`.
         on_host: inputs that are read on the host, because they tell shapes.
+        shape_inputs: inputs that the builder takes sizes from.
         cannot_infer: why shapes cannot be inferred, if they cannot.
     """
 
@@ -338,6 +354,7 @@ class FakeTensorRT:
         self.ranges: dict[str, tuple[Sequence[int], ...]] = {}
         self.unknown_sizes = False
         self.on_host: tuple[str, ...] = ()
+        self.shape_inputs: tuple[str, ...] = ()
         self.cannot_infer = ""
         self.logger: Any = None
         self._refuses = refuses
@@ -359,7 +376,7 @@ class FakeTensorRT:
 
     def Builder(self, logger: Any) -> Any:  # noqa: N802 (its name)
         return SimpleNamespace(
-            create_network=Network,
+            create_network=lambda flags: Network(flags, self.shape_inputs),
             create_builder_config=RtxConfig if self.is_rtx else Config,
             create_optimization_profile=Profile,
             build_serialized_network=lambda network, config: self._build(logger, network, config),

@@ -149,9 +149,10 @@ def test_the_request_holds_what_was_asked_for(monkeypatch: pytest.MonkeyPatch, t
         runtime="tensorrt", workspace_mb=3, optimization_level=1, timing_cache=tmp_path / "c", timeout_s=9
     )
     record = build_plan(chain(), tmp_path / "net.plan", settings)
+    shape = {"smallest": [1, 4], "usual": [8, 4], "largest": [32, 4], "is_values": False}
     assert worker.request == {
         "runtime": "tensorrt",
-        "jobs": {"model": {"x": [[1, 4], [8, 4], [32, 4]]}},
+        "jobs": {"model": {"x": shape}},
         "workspace_bytes": 3 * 2**20,
         "optimization_level": 1,
         "timing_cache": str(tmp_path / "c"),

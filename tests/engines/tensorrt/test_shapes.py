@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from quantlab.data.batch import InputSpec
-from quantlab.engines.tensorrt.shapes import BATCHES, ShapeRange, parse_shapes, profile_for
+from quantlab.engines.tensorrt.shapes import BATCHES, ShapeRange, parse_shapes, profile_for, worth_telling
 from quantlab.errors import RecipeError
 
 IMAGE = InputSpec("image", np.dtype(np.float32), ("N", 3, "H", 32))
@@ -74,3 +74,41 @@ def test_an_input_of_unknown_rank_is_refused() -> None:
 def test_a_range_that_does_not_fit_is_refused(text: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         profile_for([IMAGE], parse_shapes([text]))
+
+
+SIZE = InputSpec("size", np.dtype(np.int64), (2,))
+ONE = InputSpec("one", np.dtype(np.int64), (1,))
+COUNT = InputSpec("count", np.dtype(np.int32), ())
+
+
+def test_of_integers_of_fixed_number_the_user_tells_values() -> None:
+    given = parse_shapes(["size:1x2,3x4,5x6", "one:1", "count:1,4,8"])
+    found = profile_for([SIZE, ONE, COUNT], given)
+    assert found["size"] == ShapeRange((1, 2), (3, 4), (5, 6), is_values=True)
+    assert found["one"] == ShapeRange((1,), (1,), (1,), is_values=True)
+    assert found["count"] == ShapeRange((1,), (4,), (8,), is_values=True)
+    assert str(found["size"]) == "values 1x2,3x4,5x6"
+    assert profile_for([SIZE, ONE, COUNT], found) == found
+
+
+def test_integers_that_the_user_does_not_tell_have_their_shape() -> None:
+    found = profile_for([SIZE, ONE, COUNT], {})
+    assert found["one"] == ShapeRange((1,), (1,), (1,))
+    assert not worth_telling(found, [SIZE, ONE, COUNT])
+    assert profile_for([SIZE], parse_shapes(["size:2"]))["size"] == ShapeRange((2,), (2,), (2,))
+
+
+def test_another_number_of_values_is_refused() -> None:
+    with pytest.raises(RecipeError, match=r"the model fixes the shape of size: int64\[2\]; give its 2 values"):
+        profile_for([SIZE], parse_shapes(["size:1x2x3"]))
+
+
+def test_integers_of_free_number_have_a_shape() -> None:
+    tokens = InputSpec("tokens", np.dtype(np.int64), ("N",))
+    assert profile_for([tokens], parse_shapes(["tokens:1,4,8"])) == {"tokens": ShapeRange((1,), (4,), (8,))}
+
+
+def test_what_the_model_does_not_tell_itself_is_worth_telling() -> None:
+    given = parse_shapes(["size:1x2,3x4,5x6", "image:1x3x8x32"])
+    found = profile_for([IMAGE, SIZE, ONE], given)
+    assert list(worth_telling(found, [IMAGE, SIZE, ONE])) == ["image", "size"]

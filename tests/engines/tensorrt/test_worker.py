@@ -21,7 +21,8 @@ REQUEST: dict[str, Any] = {
     "compute_capabilities": [],
     "plugins": [],
 }
-SHAPES = {"x": [[1, 4], [2, 4], [8, 4]]}
+SHAPES = {"x": {"smallest": [1, 4], "usual": [2, 4], "largest": [8, 4], "is_values": False}}
+VALUES = {"x": {**SHAPES["x"], "is_values": True}}
 
 
 @pytest.fixture
@@ -54,6 +55,25 @@ def test_every_build_is_typed_strongly_and_profiled_in_detail(onnx: Path) -> Non
     assert config.profiling_verbosity == trt.ProfilingVerbosity.DETAILED
     assert config.profiles[0].shapes == {"x": ((1, 4), (2, 4), (8, 4))}
     assert config.pools == {}
+
+
+def test_an_input_that_is_a_shape_has_a_range_of_values(onnx: Path) -> None:
+    trt = FakeTensorRT(layers="{}")
+    trt.shape_inputs = ("x",)
+    assert Worker(trt, REQUEST).build(onnx, onnx.with_suffix(".plan"), VALUES)["errors"] == []
+    (profile,) = trt.configs[0].profiles
+    assert (profile.shapes, profile.values) == ({}, {"x": ((1, 4), (2, 4), (8, 4))})
+
+
+def test_values_are_asked_for_where_they_count_and_refused_elsewhere(onnx: Path) -> None:
+    trt = FakeTensorRT(layers="{}")
+    assert Worker(trt, REQUEST).build(onnx, onnx.with_suffix(".plan"), VALUES)["errors"] == [
+        "input 'x': no sizes are taken from its values; leave its --shape out"
+    ]
+    trt.shape_inputs = ("x",)
+    (asked,) = Worker(trt, REQUEST).build(onnx, onnx.with_suffix(".plan"), SHAPES)["errors"]
+    assert asked.startswith("input 'x': sizes are taken from its values; give the smallest, usual and largest ones")
+    assert trt.configs == []  # nothing was built
 
 
 def test_settings_reach_the_builder(onnx: Path) -> None:
