@@ -1,7 +1,7 @@
 """A job → what it would do and about what it would cost, from one measured batch, before anything is written.
 
     collecting   time of one batch, running and counting, times the number of batches
-    evaluating   time of one float sample times the samples times the models; INT8 models count as float ones
+    evaluating   time of one float sample times the samples times the models; INT8 and FP16 ones count as float ones
     timing       warm-up and timed runs of every model that is timed, at most the limit per batch size
 
 Deciding ranges, looking at single layers and writing files come on top, and are not forecast.
@@ -20,6 +20,7 @@ from typing import Any
 from quantlab.collect import CollectSettings, collect
 from quantlab.data.batch import Batches
 from quantlab.evaluation.latency import RUNS_PER_TURN, LatencySettings
+from quantlab.half_precision import wants_half
 from quantlab.job import Job, first_batch
 from quantlab.plan import Plan
 from quantlab.run_build import TARGET, settings_to_build
@@ -37,7 +38,7 @@ class Cost:
         tensors: activations that are observed.
         calibration_samples: samples of the one pass that collects, or None where only reading tells; 0 for no pass.
         evaluation_samples: samples of the one pass that every model is judged in, or None likewise.
-        models: that are judged: the float one, and one per target.
+        models: that are judged: the float one, one per target, and one in half precision beside `tensorrt`.
         activation_bytes: of observed activations held at once while collecting, at most.
         weight_bytes: of the float model.
         collect_seconds: None where the samples are not counted.
@@ -170,7 +171,8 @@ def cost_of(job: Job, measured: Measured | None, int8_models: Sequence[str]) -> 
     calibration, evaluation = 0 if measured is None else job.calibration.size, job.evaluation.size
     batches = None if calibration is None else math.ceil(calibration / job.calibration.batch_size)
     batch_seconds, sample_bytes = (0.0, 0) if measured is None else (measured.batch_seconds, measured.sample_bytes)
-    models, timed = 1 + len(int8_models), 1 + sum(name == job.engine.name for name in int8_models)
+    models = 1 + wants_half(recipe, int8_models) + len(int8_models)
+    timed = 1 + sum(name == job.engine.name for name in int8_models)
     return Cost(
         tensors=0 if measured is None else len(job.observed),
         calibration_samples=calibration,

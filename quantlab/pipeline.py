@@ -9,6 +9,7 @@ Every stage is a function of its own module and can be called alone; here they a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +24,7 @@ from quantlab.engines.tensorrt import BuildSettings
 from quantlab.evaluation import Evaluation, EvaluationSettings, evaluate
 from quantlab.evaluation.resources import Monitor
 from quantlab.graph.model import Model
+from quantlab.half_precision import half_beside, overflow_warning
 from quantlab.job import Inputs, Job, open_job
 from quantlab.layerwise import LayerSettings, Layerwise, look_at_layers
 from quantlab.plan import Plan
@@ -144,7 +146,7 @@ def run_job(
         quantized=quantized,
         evaluation=evaluation,
         notes=() if collected.note is None else (collected.note,),
-        warnings=late_warnings(job, evaluation),
+        warnings=late_warnings(job, collected.statistics, evaluation),
         files=folder.entries() if folder else {},
         command=command,
         layerwise=layerwise,
@@ -190,12 +192,15 @@ def build_for(made: Quantized, folder: RunFolder, settings: BuildSettings, progr
 def evaluate_for(job: Job, int8_models: Mapping[str, Model], *, progress: Progress = silent) -> Evaluation:
     """Return how INT8 models compare with a job's float model on its evaluation samples.
 
+    Beside models for TensorRT stands the float model in half precision, unless the recipe leaves it out.
+
     Args:
         job: the float model, the samples and the settings.
         int8_models: by what the table calls them: `TARGET`, or `TARGET ...` with more words behind.
         progress: how long steps show themselves.
     """
-    engines: dict[str, Engine] = {FLOAT: job.engine}
+    beside = half_beside(job, {name.split()[0] for name in int8_models})
+    engines: dict[str, Engine] = {FLOAT: job.engine, **beside.engines}
     engines |= {name: _engine_for(job, name.split()[0]) for name in int8_models}
     settings = EvaluationSettings(
         output=job.recipe.output,
@@ -203,7 +208,9 @@ def evaluate_for(job: Job, int8_models: Mapping[str, Model], *, progress: Progre
         latency_batch_sizes=_latency_batches(job),
         seed=job.recipe.seed,
     )
-    return evaluate({FLOAT: job.model, **int8_models}, engines, job.evaluation, settings=settings, progress=progress)
+    models = {FLOAT: job.model, **beside.models, **int8_models}
+    evaluation = evaluate(models, engines, job.evaluation, settings=settings, progress=progress)
+    return replace(evaluation, notes=(*evaluation.notes, *beside.notes))
 
 
 def layers_for(job: Job, int8_models: Mapping[str, Model], *, progress: Progress = silent) -> Mapping[str, Layerwise]:
@@ -230,12 +237,16 @@ def _latency_batches(job: Job) -> tuple[int, ...]:
     return job.recipe.latency_batches if fixed is None or not job.recipe.latency_batches else (fixed,)
 
 
-def late_warnings(job: Job, evaluation: Evaluation) -> tuple[str, ...]:
-    """Return what only the float model's accuracy can tell."""
+def late_warnings(job: Job, statistics: Statistics, evaluation: Evaluation) -> tuple[str, ...]:
+    """Return what only the evaluation can tell: a float model that guesses, or half precision that overflows."""
+    found = (_chance_warning(job, evaluation), overflow_warning(job.model, statistics, evaluation))
+    return tuple(warning for warning in found if warning is not None)
+
+
+def _chance_warning(job: Job, evaluation: Evaluation) -> str | None:
     output = next((v for v in job.model.graph.outputs if v.name == evaluation.output), None)
     classes = output.shape[-1] if output is not None and output.shape else None
     correct = evaluation.reference.correct
     if correct is None or not isinstance(classes, int):
-        return ()
-    warning = chance_warning(int(correct.sum()), int(correct.size), classes)
-    return () if warning is None else (warning,)
+        return None
+    return chance_warning(int(correct.sum()), int(correct.size), classes)

@@ -54,6 +54,7 @@ class Recipe:
         keep_float: nodes to leave float: names, patterns or operator types.
         latency_batches: batch sizes at which latency is measured.
         layer_samples: the samples on which noise is measured layer by layer; 0 for not at all.
+        fp16: whether models for `tensorrt` are compared with the float model in half precision too.
         output: the name of the output that holds the answer, or None for the first.
         top_k: count an answer as right when the label is among the k largest.
         engine: what computes activations while statistics are collected: `onnxruntime`, or `torch`, also on a GPU,
@@ -87,6 +88,7 @@ class Recipe:
     keep_float: tuple[str, ...] = ()
     latency_batches: tuple[int, ...] = (1,)
     layer_samples: int = 8
+    fp16: bool = True
     output: str | None = None
     top_k: int = 1
     engine: str = "onnxruntime"

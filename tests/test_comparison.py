@@ -24,7 +24,11 @@ def comparison() -> Comparison:
 
 def test_every_target_has_a_row_per_calibrator_after_the_float_model(comparison):
     names = [row.name for row in comparison.evaluation.rows]
-    assert names == ["fp32", *(f"{target} {name}" for target in ("onnxruntime", "tensorrt") for name in CALIBRATORS)]
+    assert names == [
+        "fp32",
+        "fp16",
+        *(f"{target} {name}" for target in ("onnxruntime", "tensorrt") for name in CALIBRATORS),
+    ]
 
 
 def test_every_range_lies_within_that_of_minmax_up_to_a_step(comparison):

@@ -21,7 +21,7 @@ def test_a_forecast_counts_what_the_run_will_read_and_hold():
         classifier(), images(), samples=16, batch_size=4, latency_batches=(), targets=("onnxruntime", "tensorrt")
     )
     cost = forecast(job).cost
-    assert (cost.calibration_samples, cost.evaluation_samples, cost.models) == (16, 8, 3)
+    assert (cost.calibration_samples, cost.evaluation_samples, cost.models) == (16, 8, 4)
     assert cost.tensors == len(job.observed)
     sizes = {"image": 3 * 64, "hidden": 32 * 64, "deep": 32 * 64, "pooled": 32, "flat": 32, "scores": 10}
     assert cost.activation_bytes == 4 * 4 * sum(sizes[name] for name in job.observed)

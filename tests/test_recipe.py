@@ -28,6 +28,7 @@ words = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), m
         latency_batches=st.lists(st.integers(1, 64), max_size=3).map(tuple),
         threads=st.none() | st.integers(1, 64),
         seed=st.integers(0, 2**31),
+        fp16=st.booleans(),
     )
 )
 def test_a_recipe_that_is_saved_reads_back_equal(recipe):

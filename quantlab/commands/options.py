@@ -123,6 +123,9 @@ LatencyBatches = Annotated[
     typer.Option("--latency-batch", min=1, metavar="N", help="Time batches of N; repeatable; 1 if not given."),
 ]
 NoLatency = Annotated[bool, typer.Option("--no-latency", help="Measure neither latency nor memory.")]
+NoHalf = Annotated[
+    bool, typer.Option("--no-fp16", help="Leave out the float model in FP16, which stands beside models for tensorrt.")
+]
 LayerSamples = Annotated[
     int,
     typer.Option(min=0, metavar="N", help="Samples to measure noise on, layer by layer, for the report; 0 for none."),

@@ -11,7 +11,7 @@ from quantlab.evaluation.layers import compare_layers, matching_tensors
 from quantlab.evaluation.memory import Memory, measure_memory
 from quantlab.evaluation.settings import EvaluationSettings
 from quantlab.evaluation.size import Size, measure_size
-from quantlab.evaluation.verdict import verdict
+from quantlab.evaluation.verdict import verdict, verdicts
 
 __all__ = [
     "Accuracy",
@@ -40,4 +40,5 @@ __all__ = [
     "read_environment",
     "speedup",
     "verdict",
+    "verdicts",
 ]

@@ -16,10 +16,20 @@ from quantlab.evaluation.evaluation import Evaluation, Row
 DEFAULT_BUDGET_POINTS = 1.0
 
 _FOR_COMPARISON = "torch eager"
+_IN_HALF = "half precision"
 
 
 def verdict(evaluation: Evaluation, *, budget_points: float = DEFAULT_BUDGET_POINTS) -> str:
-    """Return what to make of every model but the reference, a line each.
+    """Return what to make of every model but the reference, a line each; see `verdicts`."""
+    found = verdicts(evaluation, budget_points=budget_points)
+    return "\n".join(f"{name}: {text}" for name, text in found.items())
+
+
+def verdicts(evaluation: Evaluation, *, budget_points: float = DEFAULT_BUDGET_POINTS) -> dict[str, str]:
+    """Return what to make of every model but the reference, by name.
+
+    A float model whose half precision is simulated has no verdict of its own: it stands beside the simulated INT8
+    models, whose verdicts speak of it where the two differ.
 
     Args:
         evaluation: the models side by side.
@@ -30,16 +40,16 @@ def verdict(evaluation: Evaluation, *, budget_points: float = DEFAULT_BUDGET_POI
     """
     if budget_points < 0:
         raise RecipeError(f"budget: it is {budget_points} points; give 0 or more")
-    reference = evaluation.reference
-    return "\n".join(
-        f"{row.name}: {' '.join(_sentences(row, reference, evaluation.environment, budget_points))}"
-        for row in evaluation.rows[1:]
-    )
+    rows = {row.name: row for row in evaluation.rows[1:] if row.engine.get("engine") != _IN_HALF}
+    return {name: " ".join(_sentences(row, evaluation, budget_points)) for name, row in rows.items()}
 
 
-def _sentences(row: Row, reference: Row, environment: Environment, budget_points: float) -> Iterator[str]:
+def _sentences(row: Row, evaluation: Evaluation, budget_points: float) -> Iterator[str]:
     yield _about_accuracy(row, budget_points)
-    yield from _about_speed(row, reference, environment)
+    if row.is_simulated:
+        halves = (each for each in evaluation.rows if each.engine.get("engine") == _IN_HALF)
+        yield from (sentence for half in halves for sentence in _about_half(row, half, budget_points))
+    yield from _about_speed(row, evaluation.reference, evaluation.environment)
     if row.is_simulated:
         yield "The numbers are those of a simulation: measure on the runtime itself before deciding."
 
@@ -54,9 +64,23 @@ def _about_accuracy(row: Row, budget_points: float) -> str:
     return "It was not compared with the reference."
 
 
+def _about_half(row: Row, half: Row, budget_points: float) -> Iterator[str]:
+    """Say what half precision costs where it costs accuracy, or the model it stands beside does."""
+    if row.drop is None or half.drop is None:
+        return
+    if half.drop.interval[0] > 0:
+        yield f"FP16 loses accuracy: {_numbers(half.drop)}."
+    elif row.drop.interval[0] > 0 or row.drop.points > budget_points:
+        yield f"FP16 loses none that shows: {_numbers(half.drop)}."
+
+
+def _numbers(drop: PairedDrop) -> str:
+    return f"{drop.points:+.2f} points [{drop.interval[0]:+.2f}, {drop.interval[1]:+.2f}]"
+
+
 def _about_drop(drop: PairedDrop, budget_points: float) -> str:
     low, high = drop.interval
-    numbers = f"{drop.points:+.2f} points [{low:+.2f}, {high:+.2f}]"
+    numbers = _numbers(drop)
     budget = f"the budget of {budget_points:g}"
     if low > budget_points:
         return f"Not worth it as it is: the accuracy lost, {numbers}, is more than {budget}."

@@ -114,7 +114,11 @@ def build_qat_report(
         quantized={opened.target: trained.quantized},
         evaluation=trained.evaluation,
         notes=(*opened.notes, *training_notes(trained)),
-        warnings=(*opened.warnings, *training_warnings(trained), *late_warnings(opened.job, trained.evaluation)),
+        warnings=(
+            *opened.warnings,
+            *training_warnings(trained),
+            *late_warnings(opened.job, opened.statistics, trained.evaluation),
+        ),
         files=files,
         command=command,
         layerwise={opened.target: trained.layerwise},

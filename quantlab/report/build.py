@@ -12,7 +12,7 @@ from typing import Any
 
 from quantlab.affine import Encodings
 from quantlab.audit import Audit
-from quantlab.evaluation import Evaluation, verdict
+from quantlab.evaluation import Evaluation, verdicts
 from quantlab.evaluation.resources import Resources
 from quantlab.graph.model import Model
 from quantlab.job import Job
@@ -161,12 +161,11 @@ def _histograms(outcome: Outcome) -> dict[str, Any]:
 
 def _verdict(outcome: Outcome) -> str:
     """Return a line per INT8 model; one in which nothing is quantized has nothing to be judged by."""
-    names = [row.name for row in outcome.evaluation.rows[1:]]
-    lines = dict(zip(names, verdict(outcome.evaluation).splitlines(), strict=True))
+    found = verdicts(outcome.evaluation)
     for name, made in outcome.quantized.items():
         if not made.plan.points:
-            lines[name] = f"{name}: Nothing is quantized: this model computes what the float model does."
-    return "\n".join(lines.values())
+            found[name] = "Nothing is quantized: this model computes what the float model does."
+    return "\n".join(f"{name}: {text}" for name, text in found.items())
 
 
 def _quantlab_version() -> str:

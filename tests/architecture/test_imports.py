@@ -23,6 +23,7 @@ LAYERS = [
     {"search", "contenders"},
     {"recipe"},
     {"inspection", "side_by_side", "job", "run_folder"},
+    {"half_precision"},
     {"deployment", "deployable"},
     {"run_build"},
     {"report", "resume", "forecast"},

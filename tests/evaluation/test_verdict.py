@@ -14,7 +14,8 @@ from quantlab.evaluation.environment import read_environment
 from quantlab.evaluation.evaluation import Evaluation, Row
 from quantlab.evaluation.latency import Latency, Speedup
 from quantlab.evaluation.size import Size
-from quantlab.evaluation.verdict import verdict
+from quantlab.evaluation.verdict import verdict, verdicts
+from quantlab.precision import HalfPrecision
 
 
 def timed(batch_size: int = 1) -> Latency:
@@ -46,6 +47,12 @@ def int8(
         speedups=(gain,) if gain else (),
         latency_reason=None if gain else "not measured: its engine only simulates",
     )
+
+
+def beside_half(row: Row, lost: PairedDrop | None) -> Evaluation:
+    evaluation = evaluation_of(row)
+    half = Row("fp16", HalfPrecision().describe(), Size(2000, 2000), is_simulated=True, drop=lost)
+    return dataclasses.replace(evaluation, rows=(evaluation.reference, half, row))
 
 
 FAST, SLOW, EVEN = Speedup(3.0, (2.8, 3.1)), Speedup(0.8, (0.7, 0.9)), Speedup(1.01, (0.97, 1.05))
@@ -115,3 +122,27 @@ def test_a_reference_alone_has_no_verdict():
 def test_a_negative_budget_is_refused():
     with pytest.raises(RecipeError, match="budget"):
         verdict(evaluation_of(int8()), budget_points=-1)
+
+
+@pytest.mark.parametrize(
+    ("lost", "half_lost", "expected"),
+    [
+        (drop(3.0, 2.0, 4.0), FINE, "FP16 loses none that shows: +0.10 points [-0.20, +0.40]."),
+        (drop(1.5, -0.5, 3.5), FINE, "FP16 loses none that shows"),
+        (drop(3.0, 2.0, 4.0), drop(0.5, 0.2, 0.8), "FP16 loses accuracy: +0.50 points [+0.20, +0.80]."),
+        (FINE, drop(0.5, 0.2, 0.8), "FP16 loses accuracy"),
+        (FINE, FINE, None),
+        (None, FINE, None),
+    ],
+)
+def test_half_precision_is_spoken_of_where_it_or_int8_loses(lost, half_lost, expected: str | None):
+    evaluation = beside_half(int8(lost, simulated=True), half_lost)
+    assert list(verdicts(evaluation)) == ["int8"]
+    if expected is None:
+        assert "FP16" not in verdict(evaluation)
+    else:
+        assert expected in verdict(evaluation)
+
+
+def test_models_that_are_not_simulated_are_not_compared_with_half_precision():
+    assert "FP16" not in verdict(beside_half(int8(drop(3.0, 2.0, 4.0), FAST), FINE))
