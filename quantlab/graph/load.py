@@ -11,6 +11,7 @@ from pathlib import Path
 
 import onnx
 import onnx.checker
+import onnx.defs
 import onnx.shape_inference
 import onnx.version_converter
 import onnx_ir as ir
@@ -165,6 +166,28 @@ def inferred(model: ir.Model) -> ir.Graph:
         return ir.from_proto(onnx.shape_inference.infer_shapes(proto, data_prop=True)).graph
     except (RuntimeError, ValueError, TypeError) as error:
         raise ModelError(f"types and shapes contradict each other ({first_line(error)})") from error
+
+
+def of_one_type(node: ir.Node, opset: int) -> list[list[ir.Value]]:
+    """Return a node's inputs and outputs in the groups that its signature gives one type, such as T.
+
+    Args:
+        node: an operator; one that ONNX does not know has no groups.
+        opset: the version of ONNX's own domain.
+    """
+    if node.domain:
+        return []
+    try:
+        schema = onnx.defs.get_schema(node.op_type, opset, "")
+    except onnx.defs.SchemaError:
+        return []
+    groups: dict[str, list[ir.Value]] = {}
+    for values, formals in ((node.inputs, schema.inputs), (node.outputs, schema.outputs)):
+        for index, value in enumerate(values):
+            formal = formals[min(index, len(formals) - 1)] if formals else None  # the last may stand for any number
+            if value is not None and formal is not None and formal.is_homogeneous:
+                groups.setdefault(formal.type_str, []).append(value)
+    return list(groups.values())
 
 
 def _without_weights(model: ir.Model) -> onnx.ModelProto:

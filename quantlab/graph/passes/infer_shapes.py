@@ -1,7 +1,8 @@
 """Fill in the type and shape of every value, as far as ONNX's inference and the file know them.
 
 What inference finds wins over what the file says, which may be stale, as when somebody edited the batch of a model;
-the file fills in what inference does not find, as behind an operator of another domain.
+the file fills in what inference does not find, as behind an operator of another domain. There a type is also known from
+those who read it: a Conv whose weight is float32 reads float32.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from collections.abc import Iterator, Mapping
 import onnx_ir as ir
 
 from quantlab.errors import ModelError
-from quantlab.graph.load import inferred
+from quantlab.graph.load import inferred, of_one_type
 from quantlab.graph.passes.queries import listing
+from quantlab.graph.passes.raise_opset import OPSET
 
 _Dimension = int | ir.SymbolicDim
 
@@ -25,7 +27,7 @@ def infer_shapes(model: ir.Model) -> tuple[str, ...]:
     try:
         _take_over(model.graph, inferred(model))
         stale = [repr(value.name) for value, shape in written.items() if _merge(value, shape)]
-        if written:
+        if _take_types_of_readers(model) or written:
             _take_over(model.graph, inferred(model))
     except ModelError as error:
         return (f"shapes are known only as far as the file says: {error}",)
@@ -44,6 +46,18 @@ def _take_over(graph: ir.Graph, found: ir.Graph) -> None:
         known = by_name[value.name or ""]
         value.type = known.type or value.type
         value.shape = known.shape if known.shape is not None else value.shape
+
+
+def _take_types_of_readers(model: ir.Model) -> bool:
+    """Type what inference, which knows one direction only, left open; return whether there was any."""
+    found = False
+    for node in reversed(model.graph):
+        for values in of_one_type(node, model.opset_imports.get("", OPSET)):
+            known = next((value.type for value in values if value.type is not None), None)
+            for value in values if known is not None else ():
+                found |= value.type is None
+                value.type = value.type or known
+    return found
 
 
 def _merge(value: ir.Value, written: ir.Shape) -> bool:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import onnx_ir as ir
 import pytest
 
 from quantlab.errors import ModelError
 from quantlab.graph.passes import infer_shapes as module
 from quantlab.graph.prepare import prepare
 from tests.graph.models import parsed, prepared
+
+FLOAT = ir.DataType.FLOAT
 
 
 def shape_of(model, name):
@@ -57,6 +60,22 @@ def test_an_unknown_operator_leaves_its_output_unknown_and_the_rest_inferred():
     after = prepare(parsed(CUSTOM))
     assert shape_of(after, "t") == ["N", 3, 8, 8]
     assert shape_of(after, "u") is None
+
+
+def test_the_type_of_what_an_unknown_operator_writes_is_what_its_readers_demand():
+    model = parsed("""g (float[N,3,8,8] x, float[4,3,1,1] w) => (float[N,4,8,8] y) { t, u = own.Mystery(x)
+    v = Relu(t)  z = Conv(v, w)  y = own.Mystery(u, z) }""")
+    after = prepare(model)
+    types = {value.name: value.dtype for node in after.graph for value in node.outputs}
+    assert types == {"t": FLOAT, "u": None, "v": FLOAT, "z": FLOAT, "y": FLOAT}
+
+
+def test_an_operator_of_many_inputs_demands_one_type_of_all_and_a_condition_is_none_of_them():
+    model = parsed(
+        """g (float[N] x) => (float[M] y) { b, t = own.Mystery(x)  v = Where(b, t, x)  y = Concat<axis=0>(x, v, t) }"""
+    )
+    types = {value.name: value.dtype for node in prepare(model).graph for value in node.outputs}
+    assert types == {"b": None, "t": FLOAT, "v": FLOAT, "y": FLOAT}
 
 
 def test_shapes_from_a_run_fill_what_inference_could_not():
