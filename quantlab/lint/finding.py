@@ -48,9 +48,19 @@ class Finding:
     why: str
     fix: str
 
-    def __str__(self) -> str:
+    @property
+    def place(self) -> str:
+        """Where the fault is and what it is, in one line."""
         where = self.node + (f" ({self.tensor})" if self.tensor else "")
-        return f"{self.rule} {self.severity}: {where}: {self.what}\n    why: {self.why}\n    fix: {self.fix}"
+        return f"{self.rule} {self.severity}: {where}: {self.what}"
+
+    @property
+    def remedy(self) -> str:
+        """Why it matters and what to do, in two lines."""
+        return f"    why: {self.why}\n    fix: {self.fix}"
+
+    def __str__(self) -> str:
+        return f"{self.place}\n{self.remedy}"
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
