@@ -191,16 +191,20 @@ def _is_integer_type(dtype: ir.DataType | None) -> bool:
 
 def _why_float(node: ir.Node) -> str:
     """Return why ONNX Runtime could not make an integer node of one, as far as the model around it tells."""
-    for value in node.inputs:
+    # It rounds the bias of a Conv or Gemm itself, if the rest is between pairs.
+    operands = node.inputs[:2] if node.op_type in ("Conv", "Gemm") else node.inputs
+    for value in operands:
         maker = None if value is None else value.producer()
         is_float = value is not None and value.dtype in (ir.DataType.FLOAT, None)
         if value is not None and is_float and (maker is None or maker.op_type != "DequantizeLinear"):
             return f"It reads {value.name} as float."
     activations, readers = behind_activations(node)
+    last = activations[-1] if activations else node
     if activations and len(readers) == 1 and readers[0].op_type == "QuantizeLinear":
-        last = activations[-1]
         return f"Some integers of {last.outputs[0].name} stand for values that {last.name} clips."
     others = [reader.name for reader in readers if reader.op_type != "QuantizeLinear"]
     if others:
         return f"Its float output is read by {', '.join(map(str, others))}."
+    if not readers:
+        return f"Nothing quantizes {last.outputs[0].name}, and an integer {node.op_type} ends in a QuantizeLinear."
     return "ONNX Runtime did not fuse it, and does not say why; `quantlab lint --target onnxruntime` may."

@@ -51,8 +51,9 @@ class Finding:
     @property
     def place(self) -> str:
         """Where the fault is and what it is, in one line."""
-        where = self.node + (f" ({self.tensor})" if self.tensor else "")
-        return f"{self.rule} {self.severity}: {where}: {self.what}"
+        tensor = f"({self.tensor})" if self.tensor else ""
+        where = " ".join(filter(None, (self.node, tensor)))
+        return ": ".join(filter(None, (f"{self.rule} {self.severity}", where, self.what)))
 
     @property
     def remedy(self) -> str:

@@ -8,11 +8,12 @@ from dataclasses import replace
 
 import pytest
 
-from quantlab.audit import Audit, AuditRow, audit_onnxruntime
+from quantlab.audit import Audit, AuditRow, audit_onnxruntime, plan_of
 from quantlab.errors import EngineError, PlanError
 from quantlab.graph.model import Model
 from quantlab.plan import Plan, Reader
 from quantlab.targets.onnxruntime import OnnxRuntime
+from quantlab.targets.tensorrt import TensorRT
 from tests.patterns import PATTERNS
 from tests.targets.quantize import quantized
 
@@ -144,3 +145,10 @@ def test_the_audited_model_is_unchanged() -> None:
     before = str(int8.graph)
     audit_onnxruntime(int8, plan)
     assert str(int8.graph) == before
+
+
+def test_a_convolution_whose_output_nothing_quantizes_is_not_blamed_on_its_bias() -> None:
+    model = PATTERNS["conv_relu"]()
+    int8 = quantized(model, TensorRT().place(model))  # which leaves outputs float
+    left = {row.node: row.reason for row in audit_onnxruntime(int8, plan_of(int8)).leftovers}
+    assert left["conv2"] == "Nothing quantizes y, and an integer Conv ends in a QuantizeLinear."

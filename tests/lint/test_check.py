@@ -37,3 +37,8 @@ def test_the_gravest_comes_first_and_then_the_first_in_the_graph() -> None:
 def test_faults_with_another_remedy_stand_apart() -> None:
     both = (finding("TRT111", "refused", "a"), finding("TRT111", "refused", "b", fix="Leave it."))
     assert str(Lint("net", "tensorrt", both)).count("    fix: ") == 2
+
+
+def test_what_concerns_the_whole_model_names_no_place() -> None:
+    whole = Finding("TRT204", "slow", "", "", "nothing is quantized", why="So.", fix="Do.")
+    assert whole.place == "TRT204 slow: nothing is quantized"
