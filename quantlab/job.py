@@ -10,6 +10,7 @@ import numpy as np
 
 from quantlab.collect import observed_tensors
 from quantlab.data.batch import Batch, Batches, Source
+from quantlab.data.conform import Labels
 from quantlab.data.guard import observe_inputs, random_warning, range_warnings, source_notes
 from quantlab.data.open import open_source
 from quantlab.data.split import split
@@ -31,11 +32,19 @@ _SAMPLES_TO_LOOK_AT = 64
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What a caller hands over in place of names in the recipe; None where the recipe's name holds."""
+    """What a caller hands over in place of names in the recipe; None where the recipe's name holds.
+
+    Attributes:
+        model: the model.
+        data: calibration samples.
+        eval_data: evaluation samples.
+        labels: what the labels of the samples may be.
+    """
 
     model: object = None
     data: object = None
     eval_data: object = None
+    labels: Labels = "classes"
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -132,7 +141,7 @@ def _open_data(recipe: Recipe, inputs: Inputs, model: Model) -> tuple[Batches, B
 
     def opened(named: str, given: object) -> Source:
         spec = named if given is None else given
-        return open_source(spec, model.inputs, preprocess=preprocess, seed=recipe.seed)
+        return open_source(spec, model.inputs, preprocess=preprocess, seed=recipe.seed, labels=inputs.labels)
 
     source = opened(recipe.data, inputs.data)
     has_eval_data = recipe.eval_data is not None or inputs.eval_data is not None

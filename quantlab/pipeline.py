@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from quantlab.audit import audit_onnxruntime
 from quantlab.calibrate import calibrate
@@ -78,7 +78,7 @@ def ptq(
     """
     named = {"model": model, "data": data, "eval_data": eval_data}
     recipe = Recipe.of({**settings, **{name: _in_words(value) for name, value in named.items()}})
-    given = {name: value for name, value in named.items() if not isinstance(value, str | Path)}
+    given: dict[str, Any] = {name: value for name, value in named.items() if not isinstance(value, str | Path)}
     with progress(OPENING, 1):
         job = open_job(recipe, Inputs(**given))
     return run_job(job, out=out, progress=progress)

@@ -55,7 +55,8 @@ TaskShare = Annotated[float, typer.Option(metavar="SHARE", help="With both: the 
 TaskLoss = Annotated[
     str | None,
     typer.Option(
-        metavar="FILE.py:FUNCTION", help="Returns a function (outputs by name, labels) -> loss, for cross-entropy."
+        metavar="FILE.py:FUNCTION",
+        help="Returns a function (outputs by name, labels) -> loss, for cross-entropy; labels may then be any numbers.",
     ),
 ]
 Augment = Annotated[

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from quantlab.data.batch import Array, Batch, InputSpec
-from quantlab.data.conform import check_kind, check_shape, conform, labels_from
+from quantlab.data.conform import Labels, check_kind, check_shape, conform, labels_from, truth_from
 from quantlab.data.naming import NamedArrays, name_arrays, name_keys
 from quantlab.data.recut import spans
 from quantlab.errors import DataError
@@ -33,6 +33,7 @@ class ArraySource:
         arrays: one array per input, [samples, ...], of any numeric dtype.
         labels: int64 [samples], or None.
         notes: sentences for the report.
+        truth: what stands in place of labels, numbers [samples, ...], or None; see `Batch`.
     """
 
     name: str
@@ -40,6 +41,7 @@ class ArraySource:
     arrays: Mapping[str, Array]
     labels: npt.NDArray[np.int64] | None = None
     notes: tuple[str, ...] = ()
+    truth: Array | None = None
 
     @property
     def size(self) -> int:
@@ -56,27 +58,33 @@ class ArraySource:
                 )
                 for spec in self.inputs
             }
-            yield Batch(feeds, None if self.labels is None else self.labels[first:last], first)
+            labels, truth = (None if all_ is None else all_[first:last] for all_ in (self.labels, self.truth))
+            yield Batch(feeds, labels, first, truth)
 
     def __str__(self) -> str:
         return f"{self.name}: {self.size} samples{'' if self.labels is None else ' with labels'}"
 
 
-def array_source(item: object, inputs: Sequence[InputSpec], *, name: str = "arrays") -> ArraySource:
+def array_source(
+    item: object, inputs: Sequence[InputSpec], *, name: str = "arrays", labels: Labels = "classes"
+) -> ArraySource:
     """Return a source over arrays in memory.
 
     Args:
         item: one array, a dictionary by input name, or a tuple of the inputs and perhaps the labels.
         inputs: the model's inputs.
         name: what reports and messages call it.
+        labels: what labels may be.
 
     Raises:
         DataError: names, shapes or lengths do not fit the model, or there is no sample.
     """
-    return _checked(name_arrays(item, inputs, where=name), inputs, name)
+    return _checked(name_arrays(item, inputs, where=name), inputs, name, labels)
 
 
-def open_arrays(path: Path, inputs: Sequence[InputSpec], *, name: str | None = None) -> ArraySource:
+def open_arrays(
+    path: Path, inputs: Sequence[InputSpec], *, name: str | None = None, labels: Labels = "classes"
+) -> ArraySource:
     """Return a source over a `.npz` or `.npy` file. Python objects inside are refused.
 
     In an `.npz` the keys are input names (a single other array is the only input); `y`, `label` and `labels` are the
@@ -90,7 +98,7 @@ def open_arrays(path: Path, inputs: Sequence[InputSpec], *, name: str | None = N
         named = _load(path, inputs, name)
     except _UNREADABLE as error:
         raise DataError(f"{name}: cannot be read: {_reason(error)}") from error
-    return _checked(named, inputs, name)
+    return _checked(named, inputs, name, labels)
 
 
 def _load(path: Path, inputs: Sequence[InputSpec], name: str) -> NamedArrays:
@@ -116,21 +124,26 @@ def _member(loaded: np.lib.npyio.NpzFile, key: str) -> Array:
     return value
 
 
-def _checked(named: NamedArrays, inputs: Sequence[InputSpec], name: str) -> ArraySource:
+def _checked(named: NamedArrays, inputs: Sequence[InputSpec], name: str, kind: Labels) -> ArraySource:
     for spec in inputs:
         array = named.feeds[spec.name]
         check_shape(array.shape, spec, where=_where(name, spec.name))
         check_kind(array.dtype, spec, where=_where(name, spec.name))
-    labels = None if named.labels is None else labels_from(named.labels, where=f"{name}, labels")
+    labels = truth = None
+    if named.labels is not None:
+        where = f"{name}, labels"
+        truth = truth_from(named.labels, where=where) if kind == "any" else None
+        labels = labels_from(named.labels, where=where) if truth is None else None
     sizes = {spec.name: int(named.feeds[spec.name].shape[0]) for spec in inputs}
-    if labels is not None:
-        sizes["labels"] = len(labels)
+    told = labels if truth is None else truth
+    if told is not None:
+        sizes["labels"] = len(told)
     if len(set(sizes.values())) != 1:
         listing = ", ".join(f"{key} {size}" for key, size in sizes.items())
         raise DataError(f"{name}: the arrays hold different numbers of samples: {listing}")
     if not next(iter(sizes.values())):
         raise DataError(f"{name}: holds no samples")
-    return ArraySource(name, tuple(inputs), named.feeds, labels, named.notes)
+    return ArraySource(name, tuple(inputs), named.feeds, labels, named.notes, truth)
 
 
 def _where(name: str, input_name: str) -> str:

@@ -54,13 +54,16 @@ class Batch:
 
     Attributes:
         feeds: by input name, arrays whose first axis counts the samples.
-        labels: int64 [samples], or None where there are none.
+        labels: the classes, int64 [samples], or None where there are none.
         first: the number of the first sample within its source; errors name samples by it.
+        truth: what stands in place of classes, numbers [samples, ...] such as maps or values to predict, or None;
+            only a loss of a user's own knows what to do with it.
     """
 
     feeds: Feeds
     labels: npt.NDArray[np.int64] | None = None
     first: int = 0
+    truth: Array | None = None
 
     @property
     def size(self) -> int:

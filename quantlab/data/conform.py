@@ -6,11 +6,16 @@ every value back), and an axis is never moved.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import numpy.typing as npt
 
 from quantlab.data.batch import Array, InputSpec
 from quantlab.errors import DataError
+
+Labels = Literal["classes", "any"]
+"""What labels may be: class numbers only, or any numbers."""
 
 
 def conform(array: Array, spec: InputSpec, *, where: str, first: int = 0) -> Array:
@@ -81,7 +86,7 @@ def labels_from(array: Array, *, where: str, first: int = 0) -> npt.NDArray[np.i
         hint = "; of one-hot rows take argmax(axis=1)" if array.ndim == 2 else ""
         raise DataError(
             f"{where}: labels are one class number per sample, these are {array.dtype}{list(array.shape)}{hint}; "
-            "leave them out to work without accuracy"
+            "leave them out to work without accuracy, or train on them with a loss of your own (qat --task-loss)"
         )
     with np.errstate(invalid="ignore"):  # NaN becomes some integer, which the comparison then refuses
         labels = flat.astype(np.int64)
@@ -90,6 +95,22 @@ def labels_from(array: Array, *, where: str, first: int = 0) -> npt.NDArray[np.i
         at = int(wrong[0])
         raise DataError(f"{where}: the label of sample {first + at} is {flat[at]}; labels count the classes from 0")
     return labels
+
+
+def truth_from(array: Array, *, where: str) -> Array | None:
+    """Return labels that are no class numbers as they are, or None for a whole number per sample: see `labels_from`.
+
+    Args:
+        array: [samples, ...].
+        where: what messages call the array.
+
+    Raises:
+        DataError: they are no numbers.
+    """
+    if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
+        raise DataError(f"{where}: values of type {array.dtype} are no numbers; a loss is computed from numbers")
+    is_class = array.ndim == 0 or (array.ndim == 1 and array.dtype.kind in "iu")
+    return None if is_class else array
 
 
 def _cast(values: Array, spec: InputSpec, *, where: str, first: int) -> Array:

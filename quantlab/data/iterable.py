@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from quantlab.data.batch import Array, Batch, InputSpec
-from quantlab.data.conform import conform, fits, labels_from
+from quantlab.data.conform import Labels, conform, fits, labels_from, truth_from
 from quantlab.data.naming import NamedArrays, name_arrays
 from quantlab.data.recut import check_batch_size, cut, gather, window
 from quantlab.errors import DataError, QuantlabError
@@ -55,6 +55,7 @@ class IterableSource:
         inputs: the model's inputs.
         size: how many samples there are, or None where only iterating tells.
         notes: sentences for the report.
+        kind: what labels may be.
     """
 
     name: str
@@ -62,6 +63,7 @@ class IterableSource:
     inputs: tuple[InputSpec, ...]
     size: int | None = None
     notes: tuple[str, ...] = ()
+    kind: Labels = "classes"
 
     def read(self, start: int, stop: int | None, batch_size: int) -> Iterator[Batch]:
         """Yield samples start..stop-1 in order; what lies before `start` is iterated too, but not converted."""
@@ -87,22 +89,26 @@ class IterableSource:
             )
             for spec in self.inputs
         }
-        labels = portion.labels
+        labels, truth, where = portion.labels, None, f"{self.name}, labels"
         if labels is not None:
-            labels = labels_from(labels, where=f"{self.name}, labels", first=portion.first)
-        return Batch(feeds, labels, portion.first)
+            truth = truth_from(labels, where=where) if self.kind == "any" else None
+            labels = labels_from(labels, where=where, first=portion.first) if truth is None else None
+        return Batch(feeds, labels, portion.first, truth)
 
     def __str__(self) -> str:
         return f"{self.name}: {'an unknown number of' if self.size is None else self.size} samples"
 
 
-def iterable_source(items: object, inputs: Sequence[InputSpec], *, name: str = "batches") -> IterableSource:
+def iterable_source(
+    items: object, inputs: Sequence[InputSpec], *, name: str = "batches", labels: Labels = "classes"
+) -> IterableSource:
     """Return a source over the items of a re-iterable.
 
     Args:
         items: a list, torch DataLoader or Dataset, or any object whose `__iter__` starts anew.
         inputs: the model's inputs.
         name: what reports and messages call it.
+        labels: what labels may be.
 
     Raises:
         DataError: it cannot be iterated, is empty, can be iterated only once or comes in another order each time, or
@@ -122,7 +128,7 @@ def iterable_source(items: object, inputs: Sequence[InputSpec], *, name: str = "
             f"{name}: begins with other samples each time it is iterated; FP32 and INT8 are compared on the same "
             "samples, so turn shuffling and random augmentation off (for a DataLoader, shuffle=False)"
         )
-    source = IterableSource(name, iterable, tuple(inputs), _size(items, named, inputs), named.notes)
+    source = IterableSource(name, iterable, tuple(inputs), _size(items, named, inputs), named.notes, labels)
     source.check(head)  # what does not fit the model shows now, not after minutes
     if source.size == 0:
         raise DataError(f"{name}: the {type(items).__name__} holds only empty batches")
@@ -167,7 +173,8 @@ def _first(items: Iterable[Any], name: str) -> object | None:
 
 def _parts(item: object) -> object:
     if isinstance(item, Batch):
-        return item.feeds if item.labels is None else (item.feeds, item.labels)
+        told = item.labels if item.truth is None else item.truth
+        return item.feeds if told is None else (item.feeds, told)
     return item
 
 

@@ -7,6 +7,7 @@ A user's Python file is run only when it is named as FILE.py:FUNCTION, and rando
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from quantlab.data.arrays import array_source, open_arrays
 from quantlab.data.batch import Batches, InputSpec, Source
-from quantlab.data.conform import check_shape
+from quantlab.data.conform import Labels, check_shape
 from quantlab.data.datasets import dataset_names, find_dataset, open_dataset
 from quantlab.data.digits import PARTS, DigitsSource, Part
 from quantlab.data.image_folder import open_image_folder
@@ -38,8 +39,28 @@ FORMS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _How:
+    """How samples are read.
+
+    Attributes:
+        preprocess: what is done to images; arrays are fed as they are.
+        seed: decides the pick among images, and random data.
+        labels: what labels of arrays and of Python objects may be.
+    """
+
+    preprocess: Preprocess | None
+    seed: int
+    labels: Labels
+
+
 def open_source(
-    spec: object, inputs: Sequence[InputSpec], *, preprocess: Preprocess | None = None, seed: int = 0
+    spec: object,
+    inputs: Sequence[InputSpec],
+    *,
+    preprocess: Preprocess | None = None,
+    seed: int = 0,
+    labels: Labels = "classes",
 ) -> Source:
     """Open a source of samples for a model.
 
@@ -50,6 +71,7 @@ def open_source(
         inputs: the model's inputs.
         preprocess: what is done to images; arrays are fed as they are.
         seed: decides the pick among images, and random data.
+        labels: what labels of arrays and of Python objects may be.
 
     Raises:
         DataError: there is no such data, they cannot be read, or they do not fit the model.
@@ -59,32 +81,33 @@ def open_source(
     for wanted in inputs:
         if wanted.dtype.kind == "O":
             raise DataError(f"input {wanted.name!r} of the model takes texts; only numbers can be fed, so cut it off")
+    how = _How(preprocess, seed, labels)
     if isinstance(spec, str):
-        return _open_word(spec, inputs, preprocess, seed)
+        return _open_word(spec, inputs, how)
     if isinstance(spec, Path):
-        return _open_path(spec, inputs, preprocess, seed)
-    return _open_object(spec, inputs, name="data")
+        return _open_path(spec, inputs, how)
+    return _open_object(spec, inputs, labels, name="data")
 
 
-def _open_word(word: str, inputs: Sequence[InputSpec], preprocess: Preprocess | None, seed: int) -> Source:
+def _open_word(word: str, inputs: Sequence[InputSpec], how: _How) -> Source:
     if word == "random":
-        return RandomSource(tuple(inputs), seed)
+        return RandomSource(tuple(inputs), how.seed)
     if word.partition(":")[0] == "digits":
         return _open_digits(word, inputs)
     dataset = find_dataset(word)
     if dataset is not None:
-        return open_dataset(dataset, inputs, preprocess=preprocess, seed=seed)
+        return open_dataset(dataset, inputs, preprocess=how.preprocess, seed=how.seed)
     if is_python_function(word):
-        return _open_object(load_function(word), inputs, name=word)
-    return _open_path(word, inputs, preprocess, seed)
+        return _open_object(load_function(word), inputs, how.labels, name=word)
+    return _open_path(word, inputs, how)
 
 
-def _open_path(name: str | Path, inputs: Sequence[InputSpec], preprocess: Preprocess | None, seed: int) -> Source:
+def _open_path(name: str | Path, inputs: Sequence[InputSpec], how: _How) -> Source:
     path = Path(name)
     if name and path.is_dir():
-        return open_image_folder(path, inputs, preprocess=preprocess, seed=seed, name=str(name))
+        return open_image_folder(path, inputs, preprocess=how.preprocess, seed=how.seed, name=str(name))
     if path.suffix.lower() in (".npz", ".npy"):
-        return open_arrays(path, inputs, name=str(name))
+        return open_arrays(path, inputs, name=str(name), labels=how.labels)
     names = ", ".join(dataset_names()) or "none"
     raise DataError(f"{str(name)!r}: no such data; give {'; '.join(FORMS)}. The names in datasets.toml are: {names}")
 
@@ -102,17 +125,17 @@ def _open_digits(word: str, inputs: Sequence[InputSpec]) -> DigitsSource:
     return source
 
 
-def _open_object(item: object, inputs: Sequence[InputSpec], *, name: str) -> Source:
+def _open_object(item: object, inputs: Sequence[InputSpec], labels: Labels, *, name: str) -> Source:
     if all(hasattr(item, member) for member in ("name", "size", "read")):
         return item  # type: ignore[return-value] # a protocol has no cheaper check than its members
     if isinstance(item, (Mapping, tuple)) or hasattr(item, "__array__"):
-        return array_source(item, inputs, name=name)
+        return array_source(item, inputs, name=name, labels=labels)
     if isinstance(item, type) or not callable(item):
-        return iterable_source(item, inputs, name=name)
+        return iterable_source(item, inputs, name=name, labels=labels)
     made = item()
     if isinstance(made, Iterator):  # a generator function: it is called anew for each pass
-        return iterable_source(Calls(item), inputs, name=name)
-    return _open_object(made, inputs, name=name)
+        return iterable_source(Calls(item), inputs, name=name, labels=labels)
+    return _open_object(made, inputs, labels, name=name)
 
 
 def first_shapes(batches: Batches) -> dict[str, list[tuple[int, ...]]]:

@@ -75,7 +75,9 @@ def cut(batch: Batch, start: int, stop: int) -> Batch:
     if start == 0 and stop == batch.size:
         return batch
     feeds = {name: array[start:stop] for name, array in batch.feeds.items()}
-    return Batch(feeds, None if batch.labels is None else batch.labels[start:stop], batch.first + start)
+    labels = None if batch.labels is None else batch.labels[start:stop]
+    truth = None if batch.truth is None else batch.truth[start:stop]
+    return Batch(feeds, labels, batch.first + start, truth)
 
 
 def join(batches: list[Batch]) -> Batch:
@@ -85,13 +87,19 @@ def join(batches: list[Batch]) -> Batch:
         return head
     feeds = {name: np.concatenate([batch.feeds[name] for batch in batches]) for name in head.feeds}
     labels = [batch.labels for batch in batches if batch.labels is not None]
-    return Batch(feeds, np.concatenate(labels) if labels else None, head.first)
+    truths = [batch.truth for batch in batches if batch.truth is not None]
+    return Batch(
+        feeds, np.concatenate(labels) if labels else None, head.first, np.concatenate(truths) if truths else None
+    )
 
 
 def _can_join(one: Batch, other: Batch) -> bool:
-    if (one.labels is None) != (other.labels is None):
+    theirs, ours = (batch.labels if batch.truth is None else batch.truth for batch in (other, one))
+    if (ours is None) != (theirs is None):
         raise DataError(
-            f"samples from {other.first} on have {'no ' if other.labels is None else ''}labels, those before have "
-            f"{'none' if one.labels is None else 'some'}; give labels for all samples or for none"
+            f"samples from {other.first} on have {'no ' if theirs is None else ''}labels, those before have "
+            f"{'none' if ours is None else 'some'}; give labels for all samples or for none"
         )
+    if ours is not None and theirs is not None and ours.shape[1:] != theirs.shape[1:]:
+        return False
     return all(one.feeds[name].shape[1:] == array.shape[1:] for name, array in other.feeds.items())

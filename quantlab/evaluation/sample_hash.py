@@ -25,6 +25,8 @@ class SampleHash:
             self._add(f"input {name} {array.dtype}", array)
         if batch.labels is not None:
             self._add("labels", batch.labels)
+        if batch.truth is not None:
+            self._add("labels", batch.truth)
 
     def result(self) -> str:
         """Return 64 hexadecimal digits for the samples so far."""

@@ -147,7 +147,8 @@ def forecast_training(
             measured.append(measure_collecting(job))
         return Collected(measured[0].statistics, None)
 
-    opened = open_start(recipe, settings, inputs, collecting=collecting, progress=hooks.progress)
+    given = inputs.for_loss(hooks.task_loss)
+    opened = open_start(recipe, settings, given, collecting=collecting, progress=hooks.progress)
     with hooks.progress("measuring two steps", 1):
         training = _training_cost(opened, settings, hooks)
         cost = cost_of(opened.job, measured[0] if measured else None, [opened.target] * 2)

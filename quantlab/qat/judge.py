@@ -86,14 +86,16 @@ class Judge:
 
 
 def on_device(batch: Batch, device: torch.device) -> tuple[dict[str, Tensor], Tensor | None]:
-    """Return the feeds of a batch on a device, as tensors that may be written to, and its labels on the CPU."""
+    """Return the feeds of a batch on a device, as tensors that may be written to, and labels or truth on the CPU."""
     feeds = {name: torch.from_numpy(np.array(array, order="C")).to(device) for name, array in batch.feeds.items()}
-    labels = None if batch.labels is None else torch.from_numpy(np.array(batch.labels))
-    return feeds, labels
+    told = batch.labels if batch.truth is None else batch.truth
+    return feeds, None if told is None else torch.from_numpy(np.array(told))
 
 
 def _right(output: Array, batch: Batch, expected: Array) -> tuple[Measure, Array] | None:
-    """Return which answers are right and what that means, or None where there are no answers."""
+    """Return which answers are right and what that means, or None where only the loss tells."""
+    if batch.truth is not None:
+        return None
     if batch.labels is not None:
         right = right_answers(output, batch.labels, top_k=1)
         if right is not None:

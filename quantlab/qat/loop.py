@@ -25,7 +25,7 @@ from quantlab.progress import Advance
 from quantlab.qat.average import Average
 from quantlab.qat.checkpoint import Checkpoint
 from quantlab.qat.history import EpochRecord, History, Score, StepRecord
-from quantlab.qat.hooks import Hooks
+from quantlab.qat.hooks import Hooks, own_code
 from quantlab.qat.judge import Judge, on_device
 from quantlab.qat.losses import Objective
 from quantlab.qat.module import QuantizedModule
@@ -200,7 +200,8 @@ class _Loop:
             with _seeded(key, training.device) as generator:
                 feeds, labels = on_device(part.batch, training.device)
                 if training.hooks.augment is not None:
-                    feeds = dict(training.hooks.augment(feeds, generator))
+                    with own_code("augment"):
+                        feeds = dict(training.hooks.augment(feeds, generator))
                 loss = self._loss(feeds, labels)
                 self._optimizer.zero_grad()
                 torch.autograd.backward(loss if ranks.size == 1 else loss * part.weight)

@@ -27,7 +27,7 @@ from torch.nn import functional
 from quantlab.errors import DataError, RecipeError
 from quantlab.evaluation.accuracy import check_labels
 from quantlab.graph.model import Model
-from quantlab.qat.hooks import TaskLoss
+from quantlab.qat.hooks import TaskLoss, own_code
 from quantlab.qat.settings import QatSettings
 from quantlab.torchgraph.module import GraphModule
 
@@ -68,7 +68,8 @@ class Objective:
         Args:
             student: outputs and features of the trained model by name.
             teacher: the same of the float model; empty where the loss needs none.
-            labels: int64 [samples] on the CPU, where looking at them waits for no device; or None.
+            labels: int64 [samples] on the CPU, where looking at them waits for no device, or for a loss of a user's
+                own whatever the samples come with; or None.
 
         Raises:
             DataError: the loss needs labels and there are none, or a label is outside the classes.
@@ -121,7 +122,7 @@ class Objective:
             raise DataError(f"loss {self._settings.loss!r}: the samples have no labels; give some, or use 'distill'")
         answer = student[self.answer]
         if self._task_loss is not None:
-            return self._task_loss(student, labels.to(answer.device))
+            return _own_loss(self._task_loss, student, labels.to(answer.device))
         axis = class_axis(answer)
         if axis is None or answer.numel() != answer.shape[0] * answer.shape[axis]:
             raise RecipeError(
@@ -131,6 +132,26 @@ class Objective:
         logarithms = self._log_probabilities(self.answer, answer, axis).reshape(len(labels), -1)
         check_labels(labels.numpy(), classes=logarithms.shape[1])
         return functional.nll_loss(logarithms, labels.to(answer.device))
+
+
+def _own_loss(function: TaskLoss, student: Tensors, labels: Tensor) -> Tensor:
+    """Return what a user's function makes of a batch.
+
+    Raises:
+        DataError: it raises, or what it returns is no loss; the message says what it was given.
+    """
+    given = ", ".join(f"{name!r} {list(tensor.shape)}" for name, tensor in student.items())
+    what = f"task_loss (outputs {given}; labels {_described(labels)})"
+    with own_code(what):
+        loss: object = function(student, labels)
+    if isinstance(loss, Tensor) and loss.numel() == 1 and loss.is_floating_point():
+        return loss.reshape(())
+    made = _described(loss) if isinstance(loss, Tensor) else f"a {type(loss).__name__}"
+    raise DataError(f"{what}: your function returned {made}, not a tensor of one number to minimize")
+
+
+def _described(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
 
 
 def check_features(names: Sequence[str], student: GraphModule, teacher: GraphModule) -> None:

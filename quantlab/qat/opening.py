@@ -14,15 +14,17 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from quantlab.data.batch import Batches
+from quantlab.data.conform import Labels
 from quantlab.data.digits import DigitsSource
 from quantlab.data.open import open_source
 from quantlab.errors import ModelError, RecipeError
 from quantlab.graph.model import Model
 from quantlab.graph.quantized import is_quantized
-from quantlab.job import Inputs, Job, open_job
+from quantlab.job import Inputs, Job, first_batch, open_job
 from quantlab.opening import check_torch_settings, open_model, preprocess_for
 from quantlab.pipeline import OPENING, quantize
 from quantlab.progress import Progress
+from quantlab.qat.hooks import TaskLoss
 from quantlab.qat.settings import QatSettings
 from quantlab.qat.start import Start, meant_for, plan_to_train, start_from_model, start_from_quantized
 from quantlab.qat.without_pairs import without_pairs
@@ -52,6 +54,7 @@ class TrainingInputs:
         eval_data: evaluation samples.
         train_data: training samples.
         reference: the float model that a Q/DQ model was made from.
+        labels: what the labels of the samples may be.
     """
 
     model: object = None
@@ -59,6 +62,11 @@ class TrainingInputs:
     eval_data: object = None
     train_data: object = None
     reference: object = None
+    labels: Labels = "classes"
+
+    def for_loss(self, task_loss: TaskLoss | None) -> TrainingInputs:
+        """Return these; labels may be any numbers where there is a loss of a user's own, which knows what they are."""
+        return self if task_loss is None else replace(self, labels="any")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -144,7 +152,8 @@ def open_start(
     else:
         opened = _from_float(model, recipe, inputs, settings, collecting, progress)
     overlap = _overlap_warning(opened.samples, opened.job.evaluation)
-    return replace(opened, warnings=(overlap,)) if overlap else opened
+    notes = (*opened.notes, *(_truth_notes(opened.job.evaluation) if inputs.labels == "any" else ()))
+    return replace(opened, notes=notes, warnings=(overlap,) if overlap else ())
 
 
 def _from_float(
@@ -158,7 +167,7 @@ def _from_float(
     if inputs.reference is not None:
         raise RecipeError("reference: it is the float model of a Q/DQ model, and this model is float itself")
     with progress(OPENING, 1):
-        job = open_job(recipe, Inputs(model, inputs.data, inputs.eval_data))
+        job = open_job(recipe, Inputs(model, inputs.data, inputs.eval_data, inputs.labels))
     plan = plan_to_train(job)
     collected = collecting(job)
     before = quantize(job, plan, collected.statistics, recipe.calibrator_with_options(), progress)
@@ -178,7 +187,7 @@ def _from_quantized(
     reference = without_pairs(start) if given is None else open_model(given, recipe.torch_settings())
     _check_alike(model, reference)
     with progress(OPENING, 1):
-        job = open_job(recipe, Inputs(reference, inputs.data, inputs.eval_data))
+        job = open_job(recipe, Inputs(reference, inputs.data, inputs.eval_data, inputs.labels))
     _, _, evaluated = job.notes[0].partition("; ")
     job = replace(job, notes=(f"{model.name} was quantized already; {evaluated}", *job.notes[1:]))
     _, encodings = read(start.model)
@@ -210,14 +219,28 @@ def _check_alike(model: Model, reference: Model) -> None:
 def _training_batches(job: Job, inputs: TrainingInputs, settings: QatSettings) -> Batches:
     batches = job.calibration
     if inputs.train_data is not None:
-        preprocess = preprocess_for(job.model, job.recipe.preprocess)
-        source = open_source(inputs.train_data, job.model.inputs, preprocess=preprocess, seed=job.recipe.seed)
+        source = open_source(
+            inputs.train_data,
+            job.model.inputs,
+            preprocess=preprocess_for(job.model, job.recipe.preprocess),
+            seed=job.recipe.seed,
+            labels=inputs.labels,
+        )
         batches = Batches(source)
     elif isinstance(batches.source, DigitsSource) and batches.source.part == "calibration":
         batches = Batches(replace(batches.source, part="train"))
     elif job.recipe.eval_data is not None or inputs.eval_data is not None:
         batches = Batches(batches.source)
     return batches if settings.train_samples is None else batches.head(settings.train_samples)
+
+
+def _truth_notes(evaluation: Batches) -> tuple[str, ...]:
+    """Say why there is no accuracy although there are labels."""
+    truth = first_batch(evaluation).truth
+    if truth is None:
+        return ()
+    what = f"{truth.dtype}{list(truth.shape[1:])} per sample"
+    return (f"The labels of {evaluation.name} are no classes ({what}): only your loss reads them, not the comparison.",)
 
 
 def _overlap_warning(training: Batches, evaluation: Batches) -> str | None:

@@ -8,10 +8,10 @@ compared with it and with the float model on the same evaluation samples, which 
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from quantlab.audit import audit_onnxruntime
 from quantlab.engines.engine import engine_in_words
@@ -125,11 +125,12 @@ def train(
         QuantlabError: one of the tree in `quantlab.errors`; every message says what to do.
     """
     resume = bool(others.pop("resume", False))
-    names = [field.name for field in dataclasses.fields(TrainingInputs)]
+    names = ("train_data", "eval_data", "reference")
     named = {"model": model, "data": data, **{name: others.pop(name) for name in names if name in others}}
     words = {name: str(value) for name, value in named.items() if isinstance(value, str | Path)}
     in_recipe: dict[str, object] = {n: words[n] for n in ("model", "data", "eval_data") if n in words}
-    inputs = TrainingInputs(**{name: value for name, value in named.items() if name not in in_recipe})
+    given: dict[str, Any] = {name: value for name, value in named.items() if name not in in_recipe}
+    inputs = TrainingInputs(**given)
     recipe, place = Recipe.of({**others, **in_recipe}), Place(out, resume)
     return train_recipe(recipe, settings or QatSettings(), inputs, hooks=hooks or Hooks(), place=place)
 
@@ -171,7 +172,8 @@ def _fitted(
     recipe: Recipe, settings: QatSettings, inputs: TrainingInputs, hooks: Hooks, place: Place
 ) -> tuple[Opened, Training, History]:
     folder = RunFolder(place.out) if place.out is not None and place.ranks.is_first else None
-    opened = open_training(recipe, settings, inputs, folder=folder, progress=hooks.progress, ranks=place.ranks)
+    given = inputs.for_loss(hooks.task_loss)
+    opened = open_training(recipe, settings, given, folder=folder, progress=hooks.progress, ranks=place.ranks)
     training = replace(training_of(opened, settings, hooks), ranks=place.ranks)
     checkpoint = None if place.out is None else Path(place.out) / CHECKPOINT
     return opened, training, fit(training, _fingerprint(opened, settings), checkpoint, resume=place.resume)

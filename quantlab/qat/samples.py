@@ -154,6 +154,7 @@ class _Group:
     pieces: list[Batch] = field(default_factory=list)
     arrays: dict[str, Array] = field(default_factory=dict)
     labels: npt.NDArray[np.int64] | None = None
+    truth: Array | None = None
 
     def join(self) -> None:
         """Turn the pieces into arrays, once."""
@@ -163,12 +164,15 @@ class _Group:
         self.arrays = {name: np.concatenate([piece.feeds[name] for piece in self.pieces]) for name in names}
         labels = [piece.labels for piece in self.pieces if piece.labels is not None]
         self.labels = np.concatenate(labels) if labels else None
+        truths = [piece.truth for piece in self.pieces if piece.truth is not None]
+        self.truth = np.concatenate(truths) if truths else None
         self.pieces.clear()
 
     def take(self, rows: list[int]) -> Batch:
         """Return copies of some samples."""
         feeds = {name: array[rows] for name, array in self.arrays.items()}
-        return Batch(feeds, None if self.labels is None else self.labels[rows])
+        labels, truth = (None if told is None else told[rows] for told in (self.labels, self.truth))
+        return Batch(feeds, labels, truth=truth)
 
 
 class _Portion:
@@ -192,6 +196,9 @@ class _Portion:
             return
         part = _rows_of(batch, rows)
         shapes: Shapes = tuple((name, array.shape[1:]) for name, array in part.feeds.items())
+        if part.truth is not None:
+            shapes += (("", part.truth.shape[1:]),)
+            self.byte_count += part.truth.nbytes
         start = self._sizes.get(shapes, 0)
         self._sizes[shapes] = start + part.size
         self._groups.setdefault(shapes, _Group()).pieces.append(part)
@@ -222,4 +229,5 @@ def _rows_of(batch: Batch, rows: npt.NDArray[np.int64]) -> Batch:
     if rows.size == batch.size:
         return cut(batch, 0, batch.size)
     feeds = {name: array[rows] for name, array in batch.feeds.items()}
-    return Batch(feeds, None if batch.labels is None else batch.labels[rows], batch.first)
+    labels, truth = (None if told is None else told[rows] for told in (batch.labels, batch.truth))
+    return Batch(feeds, labels, batch.first, truth)

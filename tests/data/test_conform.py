@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from quantlab.data.batch import InputSpec
-from quantlab.data.conform import conform, labels_from
+from quantlab.data.conform import conform, labels_from, truth_from
 from quantlab.errors import DataError
 
 from .specs import COLOUR, FREE, IMAGE, TOKENS
@@ -124,3 +124,19 @@ def test_labels_of_any_whole_type_become_int64(given_labels):
 def test_labels_that_are_not_class_numbers_are_refused(given_labels, message):
     with pytest.raises(DataError, match=message):
         labels_from(given_labels, where="a", first=10)
+
+
+@pytest.mark.parametrize(
+    "given_labels", [np.zeros((3, 4, 4), np.uint8), np.zeros(3, np.float32), np.zeros((3, 1), np.int64)]
+)
+def test_labels_that_may_be_anything_stay_as_they_are(given_labels):
+    assert truth_from(given_labels, where="a") is given_labels
+
+
+def test_a_whole_number_per_sample_is_a_class_even_where_labels_may_be_anything():
+    assert truth_from(np.array([0, 3], np.uint8), where="a") is None
+
+
+def test_labels_that_are_no_numbers_are_refused_even_where_they_may_be_anything():
+    with pytest.raises(DataError, match="a: values of type <U3 are no numbers"):
+        truth_from(np.array(["cat"]), where="a")

@@ -61,6 +61,18 @@ def test_labels_for_some_samples_only_are_refused():
         list(gather([one, Batch(other.feeds, None, 2)], 8))
 
 
+def test_labels_of_any_shape_go_with_their_samples_and_other_shapes_get_batches_of_their_own():
+    feeds, maps = np.arange(6)[:, None], np.arange(6 * 4).reshape(6, 2, 2)
+    whole = [Batch({"x": feeds[i : i + 3]}, None, i, maps[i : i + 3]) for i in (0, 3)]
+    for batch in gather(window(whole, 1, 6), 2):
+        first = batch.first
+        np.testing.assert_array_equal(batch.truth, maps[first : first + batch.size])
+    larger = Batch({"x": feeds[:1]}, None, 6, np.zeros((1, 3, 3)))
+    assert [batch.size for batch in gather([*whole, larger], 8)] == [6, 1]
+    with pytest.raises(DataError, match="from 6 on have no labels"):
+        list(gather([*whole, Batch({"x": feeds[:1]}, None, 6)], 8))
+
+
 def test_a_batch_size_below_one_is_refused():
     with pytest.raises(DataError, match="batch size 0"):
         list(gather(portions([1]), 0))

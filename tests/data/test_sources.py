@@ -16,6 +16,7 @@ from quantlab.data.batch import Array, Batch, InputSpec, Source
 from quantlab.data.digits import DigitsSource
 from quantlab.data.image_folder import open_image_folder
 from quantlab.data.iterable import Calls, iterable_source
+from quantlab.data.open import open_source
 from quantlab.data.random_source import RandomSource
 from quantlab.errors import DataError
 
@@ -122,3 +123,31 @@ def test_opening_data_imports_no_heavy_package():
         "heavy = {'PIL', 'scipy', 'torch', 'sklearn', 'numba'} & set(sys.modules); assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def as_npz(root: Path, maps: Array) -> Source:
+    np.savez(root / "x.npz", x=SAMPLES, y=maps)
+    return open_source(root / "x.npz", [IMAGES], labels="any")
+
+
+MAPS: dict[str, Callable[[Path, Array], Source]] = {
+    "arrays": lambda _, maps: open_source((SAMPLES, maps), [IMAGES], labels="any"),
+    "npz": as_npz,
+    "batches": lambda _, maps: open_source([(SAMPLES[:4], maps[:4]), (SAMPLES[4:], maps[4:])], [IMAGES], labels="any"),
+    "single samples": lambda _, maps: open_source(list(zip(SAMPLES, maps, strict=True)), [IMAGES], labels="any"),
+}
+
+
+@pytest.mark.parametrize("kind", MAPS)
+def test_labels_of_any_form_come_with_their_samples_where_a_loss_of_ones_own_wants_them(kind, tmp_path):
+    maps = np.arange(11 * 6, dtype=np.uint8).reshape(11, 2, 3)
+    batches = list(MAPS[kind](tmp_path, maps).read(1, None, 4))
+    assert all(batch.labels is None for batch in batches)
+    truth = np.concatenate([batch.truth for batch in batches if batch.truth is not None])
+    assert truth.dtype == np.uint8
+    np.testing.assert_array_equal(truth, maps[1:])
+
+
+def test_labels_of_any_form_are_refused_where_only_classes_are_known():
+    with pytest.raises(DataError, match=r"these are int64\[11, 2\].*train on them with a loss of your own"):
+        open_source((SAMPLES, np.zeros((11, 2), np.int64)), [IMAGES])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,8 +25,9 @@ RECIPE = Recipe(threads=1, latency_batches=(), samples=64, eval_samples=64)
 
 
 def told(settings: QatSettings, hooks: Hooks | None = None, **inputs: object) -> TrainingForecast:
-    given = {"model": solved_network(), "data": digits("calibration"), "eval_data": digits("evaluation")}
-    return forecast_training(RECIPE, settings, TrainingInputs(**{**given, **inputs}), hooks=hooks or Hooks())
+    usual = {"model": solved_network(), "data": digits("calibration"), "eval_data": digits("evaluation")}
+    given: dict[str, Any] = {**usual, **inputs}
+    return forecast_training(RECIPE, settings, TrainingInputs(**given), hooks=hooks or Hooks())
 
 
 def test_a_forecast_counts_the_samples_and_steps_that_the_training_then_has() -> None:

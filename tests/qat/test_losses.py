@@ -102,6 +102,24 @@ def test_a_users_function_takes_the_place_of_cross_entropy():
     assert loss_of(labels=LABELS, loss="task", task_loss=largest) == pytest.approx(float(STUDENT.max()) + 10)
 
 
+def broken(outputs, labels):
+    return outputs["z"] - labels
+
+
+@pytest.mark.parametrize(
+    ("function", "complaint"),
+    [
+        (broken, r"'y' \[6, 5\]; labels int64 \[6\]\): your function raised KeyError: 'z'"),
+        (lambda outputs, _: outputs["y"].mean(1), r"returned float32 \[6\], not a tensor of one number"),
+        (lambda *_: 3.0, "returned a float, not a tensor of one number"),
+        (lambda _, labels: labels.sum(), r"returned int64 \[\], not a tensor of one number"),
+    ],
+)
+def test_a_users_function_that_fails_is_told_with_what_it_was_given(function, complaint):
+    with pytest.raises(DataError, match=complaint):
+        loss_of(labels=LABELS, loss="task", task_loss=function)
+
+
 def test_features_add_their_relative_error():
     objective = Objective(QatSettings(features=("h",), feature_weight=2.0), classifier())
     student, teacher = {"y": TEACHER, "h": STUDENT}, {"y": TEACHER, "h": TEACHER}
