@@ -4,8 +4,8 @@
     quantlab build network.int8.onnx --plugins examples/hswish_plugin.py
 
 An ONNX node `HSwish` of any domain becomes this plugin, since TensorRT looks custom operators up by name alone. Running
-calls `enqueue`, which computes with cupy; `hswish_plugin.cu` is the same without Python. TensorRT-RTX 1.7 takes plugins of
-this kind (`IPluginV3`) only: its package lacks the module behind `tensorrt_rtx.plugin`.
+calls `enqueue`, which computes with cupy; `hswish_plugin.cu` is the same without Python. TensorRT-RTX 1.7 takes plugins
+of this kind (`IPluginV3`) only: its package lacks the module behind `tensorrt_rtx.plugin`.
 
 Built into engines by TensorRT-RTX 1.7, with its own Python package and with that of TensorRT 11.4 on top of the same
 library. TensorRT itself has not built it, and no GPU has run it yet.
