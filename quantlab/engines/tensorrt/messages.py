@@ -10,8 +10,10 @@ from collections.abc import Iterable
 from typing import Any
 
 _NOISE = ("cudaError", "CUDA initialization", "CUDA driver version is insufficient", "CUDA lazy loading")
-# "... (reason. In function at /source/file.cpp:123)": where in TensorRT it happened does not help the user.
-_SOURCE_PLACE = re.compile(r"\.?\s+In \S+ at \S+:\d+|^In (?:node|file) .*?:\s*|\[[\w./-]+\.(?:cpp|h)::\w+::\d+\]\s*")
+# "... (reason. In function at /source/file.cpp:123)", "File.cpp:12: reason": where it happened does not help the user.
+_SOURCE_PLACE = re.compile(
+    r"\.?\s+In \S+ at \S+:\d+|^In (?:node|file) .*?:\s*|\[[\w./-]+\.(?:cpp|h)::\w+::\d+\]\s*|^\w+\.cpp:\d+:\s*"
+)
 _MOST = 5
 
 

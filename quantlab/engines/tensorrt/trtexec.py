@@ -2,7 +2,8 @@
 
 TensorRT 11 changed what `trtexec` does when nothing is said: CUDA graphs and spinning on, copies to and from the GPU
 off. The lines say everything, so that both versions do, and time, the same: copies in, no graph, no spinning. Version
-11 takes networks as strongly typed and would only warn of the flag, and TensorRT-RTX has no plugins.
+11 takes networks as strongly typed and would only warn of the flag. Of plugins `tensorrt_rtx` is told nothing, since
+NVIDIA's porting guide has no option for them.
 
 Sources: samples/common/sampleOptions.cpp and sampleUtils.cpp of TensorRT 10.12, 10.13, 10.16, 11.0 and 11.1; NVIDIA's
 pages on `tensorrt_rtx` (benchmarking, memory, compute capabilities). Not run for this project: the Python packages come
@@ -92,7 +93,7 @@ def _capabilities(settings: BuildSettings) -> list[str]:
 
 
 def _on_the_gpu(settings: BuildSettings) -> list[str]:
-    """Return the options that only TensorRT has: it times kernels, and takes libraries of plugins."""
+    """Return the options that only `trtexec` is known to have: where kernels' times are, and libraries of plugins."""
     cache = [] if settings.timing_cache is None else [f"--timingCacheFile={settings.timing_cache}"]
     return cache + [_plugin_option(plugin) for plugin in settings.plugins if not plugin.endswith(".py")]
 

@@ -19,5 +19,10 @@ def test_where_in_tensorrt_it_happened_is_left_out() -> None:
     assert without_noise([message]) == ["Error Code 6: API Usage Error (The engine is old)"]
 
 
+def test_the_file_that_a_warning_begins_with_is_left_out() -> None:
+    message = "ModelImporter.cpp:1071: Make sure input size has Int64 binding."
+    assert without_noise([message]) == ["Make sure input size has Int64 binding."]
+
+
 def test_of_many_messages_the_first_are_shown() -> None:
     assert shortened([str(number) for number in range(7)]) == "0; 1; 2; 3; 4 ... and 2 more"
