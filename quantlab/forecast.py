@@ -19,6 +19,7 @@ from typing import Any
 
 from quantlab.collect import CollectSettings, collect
 from quantlab.data.batch import Batches
+from quantlab.engines.tensorrt import BuildSettings
 from quantlab.evaluation.latency import RUNS_PER_TURN, LatencySettings
 from quantlab.half_precision import wants_half
 from quantlab.job import Job, first_batch
@@ -109,13 +110,13 @@ def forecast(job: Job) -> Forecast:
         EngineError: the engine fails, or a plan is asked for that no runtime can build here.
         RecipeError: the settings of the build fit neither model nor runtime.
     """
-    build = _build_sentence(job)  # first: it refuses at once what cannot be built
+    build = build_sentence(settings_to_build(job))  # first: it refuses at once what cannot be built
     cost = cost_of(job, measure_collecting(job), list(job.plans))
     return Forecast(job.model.name, job.recipe.calibrator, job.plans, cost, build, job.notes, job.warnings)
 
 
-def _build_sentence(job: Job) -> str | None:
-    settings = settings_to_build(job)
+def build_sentence(settings: BuildSettings | None) -> str | None:
+    """Return what TensorRT would be asked for; None for nothing."""
     if settings is None:
         return None
     shapes = "; ".join(f"input {name}: {shape}" for name, shape in settings.shapes.items())

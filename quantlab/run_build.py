@@ -1,4 +1,4 @@
-"""A run with `build` → the TensorRT plan of its INT8 model, built while the run is not yet whole.
+"""A run with `build` → the TensorRT plan of its INT8 model, trained or not, built while the run is not yet whole.
 
 What would stop the build at once, such as a runtime that is not installed, stops the run before samples are read. What
 goes wrong later costs the plan only: the quantized models and the report are still written, and the report says why

@@ -165,10 +165,33 @@ def test_sizes_of_free_axes_are_those_of_the_calibration_samples(monkeypatch: py
     assert told.to_json()["build"] == told.build
 
 
-def test_comparing_and_training_refuse_to_build_and_say_what_does() -> None:
-    job = job_of(classifier(), images())
+def test_comparing_calibrators_refuses_to_build_and_says_what_does() -> None:
     with pytest.raises(RecipeError, match="ptq --build"):
-        quantlab.compare(job)
+        quantlab.compare(job_of(classifier(), images()))
+
+
+def test_a_training_builds_the_plan_of_the_trained_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch")
-    with pytest.raises(RecipeError, match="`quantlab build` on the trained run"):
-        quantlab.qat.train(classifier(), images(), targets=("tensorrt",), build=True)
+    play_tensorrt(monkeypatch, is_rtx=True)
+    settings = quantlab.qat.QatSettings(epochs=1, device="cpu")
+    others = {**UNTIMED, "targets": ("tensorrt",), "build": True}
+    run = quantlab.qat.train(classifier(), (images(), labels()), settings=settings, out=tmp_path, **others)
+    read_plan(tmp_path / PLAN, model=load(tmp_path / "model.tensorrt.int8.onnx"))
+    assert run.report.content["targets"]["tensorrt"]["build"]["plan"] == PLAN
+    assert "TensorRT plan of " in to_text(run.report)
+
+
+def test_a_training_refuses_what_cannot_be_built_before_it_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    others: dict[str, Any] = {**UNTIMED, "targets": ("tensorrt",), "build": True}
+    with pytest.raises(RecipeError, match="nothing says where the plan goes"):
+        quantlab.qat.train(classifier(), images(), **others)
+    play_tensorrt(monkeypatch, is_rtx=True)
+    with pytest.raises(RecipeError, match="no input 'x'"):
+        quantlab.qat.train(classifier(), images(), out=tmp_path / "run", build_options={"shapes": ["x:1"]}, **others)
+    monkeypatch.setattr(runtimes, "find_spec", lambda name: None)
+    with pytest.raises(EngineMissing, match="pip install"):
+        quantlab.qat.train(classifier(), images(), out=tmp_path / "run", **others)
+    assert not (tmp_path / "run").exists()

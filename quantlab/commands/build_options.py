@@ -1,4 +1,7 @@
-"""How `quantlab ptq` builds a TensorRT plan: a few of the options of `quantlab build`; recipes take them all."""
+"""How `quantlab ptq` and `quantlab qat` build a TensorRT plan: the usual options of `quantlab build`.
+
+Recipes take them all.
+"""
 
 from __future__ import annotations
 

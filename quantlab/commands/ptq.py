@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from quantlab.commands import build_options, options
-from quantlab.commands.run import show_run
 from quantlab.commands.settings import calibrator_options, default_folder, latency_batches, preprocess_settings
-from quantlab.commands.terminal import print_result, progress_bars, reporting_errors
+from quantlab.commands.terminal import print_report, print_result, progress_bars, reporting_errors
 from quantlab.ranks import joined
 
 if TYPE_CHECKING:
@@ -124,7 +123,7 @@ def ptq(
             _tell_forecast(recipe, bars, as_json=json)
             return
         result = run_recipe(recipe, out=folder, progress=bars, command=context.obj, ranks=ranks)
-        show_run(result, as_json=json)
+        print_report(result.report, result.folder, as_json=json)
 
 
 def _tell_forecast(recipe: Recipe, progress: Progress, *, as_json: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from quantlab.commands import options
+from quantlab.commands import build_options, options
 from quantlab.commands import training_options as training
 from quantlab.commands.settings import calibrator_options, default_folder, latency_batches, preprocess_settings
 from quantlab.commands.terminal import progress_bars, reporting_errors
@@ -79,6 +79,11 @@ def qat(
     seed: training.Seed = 0,
     memory_cap_mb: options.MemoryCap = 512,
     library: options.Libraries = None,
+    build: build_options.Build = False,
+    runtime: build_options.Runtime = None,
+    shape: build_options.Shapes = None,
+    compute_capability: build_options.ComputeCapabilities = None,
+    plugins: build_options.Plugins = None,
     out: training.Out = None,
     dry_run: options.DryRun = False,
     json: options.Json = False,
@@ -139,6 +144,8 @@ def qat(
                 "weight_ranges": weight_ranges,
                 "weight_scales": weight_scales,
                 "targets": (target,),
+                "build": build,
+                "build_options": build_options.build_options(runtime, shape, compute_capability, plugins),
                 "keep_float": tuple(keep_float or ()),
                 "samples": samples,
                 "eval_samples": eval_samples,

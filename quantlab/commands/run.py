@@ -9,13 +9,12 @@ import typer
 
 from quantlab.commands import options
 from quantlab.commands.settings import default_folder
-from quantlab.commands.terminal import print_result, progress_bars, reporting_errors
+from quantlab.commands.terminal import print_report, progress_bars, reporting_errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from quantlab.recipe import Recipe
-    from quantlab.run import Run
 
 SHORT_HELP = "Do what a recipe.toml says."
 EPILOG = """\b
@@ -47,23 +46,7 @@ def run(
         from quantlab.pipeline import run_recipe
 
         result = run_recipe(loaded, out=folder, progress=progress_bars(quiet=quiet), command=context.obj)
-        show_run(result, as_json=json)
-
-
-def show_run(result: Run, *, as_json: bool) -> None:
-    """Print the report of a run.
-
-    Raises:
-        EngineError: a plan was asked for and could not be built; the rest is printed and written all the same.
-    """
-    from quantlab.errors import EngineError
-    from quantlab.report.built import build_faults
-    from quantlab.report.to_terminal import render
-
-    report = result.report
-    print_result(report.content, lambda: render(report, folder=result.folder), as_json=as_json)
-    for fault in build_faults(report.content):
-        raise EngineError(f"{fault}; all else of the run is in {result.folder}")
+        print_report(result.report, result.folder, as_json=json)
 
 
 def _train(recipe: Recipe, folder: Path, command: Sequence[str] | None, *, quiet: bool, json: bool) -> None:

@@ -21,6 +21,8 @@ from quantlab.progress import Advance, Progress, silent
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from quantlab.report.report import Report
+
 REPORT_WIDTH = 100
 """Columns of a report where stdout is no terminal."""
 
@@ -95,6 +97,26 @@ def print_result(result: Mapping[str, Any], render: Callable[[], RenderableType 
     with console.capture() as capture:
         console.print(shown, crop=False)
     typer.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
+
+
+def print_report(report: Report, folder: Path | None, *, as_json: bool) -> None:
+    """Print the report of a run that was just done.
+
+    Args:
+        report: of the run.
+        folder: where its files are, or None.
+        as_json: whether as JSON.
+
+    Raises:
+        EngineError: a plan was asked for and could not be built; all else is printed and written all the same.
+    """
+    from quantlab.errors import EngineError
+    from quantlab.report.built import build_faults
+    from quantlab.report.to_terminal import render
+
+    print_result(report.content, lambda: render(report, folder=folder), as_json=as_json)
+    for fault in build_faults(report.content):
+        raise EngineError(f"{fault}; all else of the run is in {folder}")
 
 
 @contextlib.contextmanager

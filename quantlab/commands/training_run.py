@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from quantlab.commands.terminal import print_result
+from quantlab.commands.terminal import print_report, print_result
 from quantlab.commands.training_progress import TrainingProgress
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ def train_and_show(
     """Train what a recipe says, and print the report; `recipe.qat` names a user's own functions."""
     from quantlab.qat.hooks import Hooks
     from quantlab.qat.run import assist_training, train_recipe
-    from quantlab.report.to_terminal import render
     from quantlab.run_folder import CHECKPOINT
 
     folder = Path(str(place.out))
@@ -40,7 +39,7 @@ def train_and_show(
         assist_training(recipe, settings, inputs, hooks=hooks, place=place)
         return
     result = train_recipe(recipe, settings, inputs, hooks=hooks, place=place)
-    print_result(result.report.content, lambda: render(result.report, folder=folder), as_json=json)
+    print_report(result.report, folder, as_json=json)
 
 
 def tell_training(

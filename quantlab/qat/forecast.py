@@ -20,7 +20,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from quantlab.forecast import Cost, Measured, cost_lines, cost_of, measure_collecting, plan_lines, time_in_words
+from quantlab.forecast import (
+    Cost,
+    Measured,
+    build_sentence,
+    cost_lines,
+    cost_of,
+    measure_collecting,
+    plan_lines,
+    time_in_words,
+)
 from quantlab.job import Job
 from quantlab.plan import Plan
 from quantlab.progress import Advance, Progress
@@ -73,6 +82,7 @@ class TrainingForecast:
         settings: how it would be trained.
         cost: of everything but the training.
         training: of the training.
+        build: what TensorRT would be asked for, as a sentence, or None for nothing.
         notes: sentences about model and data.
         warnings: those that a user must see.
     """
@@ -84,6 +94,7 @@ class TrainingForecast:
     settings: QatSettings
     cost: Cost
     training: TrainingCost
+    build: str | None
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -96,6 +107,7 @@ class TrainingForecast:
             "settings": self.settings.to_plain(),
             "cost": asdict(self.cost),
             "training": asdict(self.training),
+            "build": self.build,
             "notes": list(self.notes),
             "warnings": list(self.warnings),
         }
@@ -105,6 +117,7 @@ class TrainingForecast:
         loss, epochs = self.settings.loss, self.settings.epochs
         lines = [f"This would {done} {self.model}, {_counted(epochs, 'epoch')}, loss {loss}. Nothing is written.", ""]
         lines += [*plan_lines(self.target, self.plan), ""]
+        lines += [self.build, ""] if self.build else []
         lines += [*cost_lines(self.cost, list(self._training_lines())), ""]
         lines += [*(f"Note: {note}" for note in self.notes), *(f"WARNING: {warning}" for warning in self.warnings)]
         return "\n".join(lines)
@@ -160,6 +173,7 @@ def forecast_training(
         settings=settings,
         cost=cost,
         training=training,
+        build=build_sentence(opened.build),
         notes=(*opened.job.notes, *opened.notes),
         warnings=(*opened.job.warnings, *opened.warnings),
     )

@@ -17,6 +17,7 @@ from quantlab.data.batch import Batches
 from quantlab.data.conform import Labels
 from quantlab.data.digits import DigitsSource
 from quantlab.data.open import open_source
+from quantlab.engines.tensorrt import BuildSettings
 from quantlab.errors import ModelError, RecipeError
 from quantlab.graph.model import Model
 from quantlab.graph.quantized import is_quantized
@@ -34,6 +35,7 @@ from quantlab.ranks import ALONE, Ranks
 from quantlab.recipe import Recipe
 from quantlab.report.build import Quantized
 from quantlab.resume import Collected, collect_for
+from quantlab.run_build import settings_to_build
 from quantlab.run_folder import RunFolder
 from quantlab.stats.table import Statistics
 
@@ -84,6 +86,7 @@ class Opened:
         notes: sentences about where all this comes from.
         warnings: sentences a user must see.
         collected_by: what computed the statistics, as in `Collected`.
+        build: how the trained model's TensorRT plan is built, or None where none is asked for.
     """
 
     job: Job
@@ -96,6 +99,7 @@ class Opened:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     collected_by: tuple[str, ...] = ()
+    build: BuildSettings | None = None
 
 
 def open_training(
@@ -136,14 +140,12 @@ def open_start(
         progress: how long steps show themselves.
 
     Raises:
-        RecipeError: the recipe has several targets, or asks for a TensorRT plan.
+        RecipeError: the recipe has several targets, or the settings of its TensorRT plan do not fit.
         ModelError: there is no such model, or the Q/DQ model and its float model do not feed alike.
         DataError: there are no such samples, or they do not fit the model.
     """
     if len(recipe.targets) > 1:
         raise RecipeError(f"qat: one target at a time; {', '.join(recipe.targets)} are {len(recipe.targets)}")
-    if recipe.build:
-        raise RecipeError("build: training builds no plan; leave it out, and call `quantlab build` on the trained run")
     named, torch_settings = recipe.model if inputs.model is None else inputs.model, recipe.torch_settings()
     check_torch_settings([named, inputs.reference], torch_settings)
     model = open_model(named, torch_settings)
@@ -168,14 +170,14 @@ def _from_float(
         raise RecipeError("reference: it is the float model of a Q/DQ model, and this model is float itself")
     with progress(OPENING, 1):
         job = open_job(recipe, Inputs(model, inputs.data, inputs.eval_data, inputs.labels))
-    plan = plan_to_train(job)
+    plan, build = plan_to_train(job), settings_to_build(job)
     collected = collecting(job)
     before = quantize(job, plan, collected.statistics, recipe.calibrator_with_options(), progress)
     start = start_from_quantized(job.model, before)
     samples = _training_batches(job, inputs, settings)
     notes = () if collected.note is None else (collected.note,)
     opened = Opened(job, plan.target, start, before, "ptq", collected.statistics, samples, notes)
-    return replace(opened, collected_by=collected.collected_by)
+    return replace(opened, collected_by=collected.collected_by, build=build)
 
 
 def _from_quantized(
@@ -194,7 +196,8 @@ def _from_quantized(
     before = Quantized(start.plan, encodings, model, None)
     samples = _training_batches(job, inputs, settings)
     notes = _target_notes(model, start.plan.target)
-    return Opened(job, start.plan.target, start, before, GIVEN, Statistics({}, 0), samples, notes)
+    opened = Opened(job, start.plan.target, start, before, GIVEN, Statistics({}, 0), samples, notes)
+    return replace(opened, build=settings_to_build(job))
 
 
 def _target_notes(model: Model, target: str) -> tuple[str, ...]:

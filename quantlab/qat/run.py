@@ -24,7 +24,7 @@ from quantlab.fingerprint import fingerprint
 from quantlab.graph.model import Model
 from quantlab.graph.save import save
 from quantlab.job import Job
-from quantlab.pipeline import REPORTING, evaluate_for, layers_for
+from quantlab.pipeline import REPORTING, build_for, evaluate_for, layers_for
 from quantlab.qat.history import History
 from quantlab.qat.hooks import Hooks
 from quantlab.qat.loop import Training, fit
@@ -42,6 +42,7 @@ from quantlab.recipe import Recipe
 from quantlab.report.build import Quantized
 from quantlab.report.html import to_html
 from quantlab.report.report import Report
+from quantlab.run_build import check_build
 from quantlab.run_folder import CHECKPOINT, PAGE, REPORT, RunFolder
 from quantlab.torchgraph.module import GraphModule
 
@@ -140,6 +141,7 @@ def train_recipe(
 ) -> QatRun:
     """Do what a recipe and settings say; see `train`."""
     folder = None if place.out is None else RunFolder(place.out)
+    check_build(recipe, folder)
     progress = hooks.progress
     with Monitor() as monitor:
         hooks = replace(hooks, progress=monitor.watching(progress))
@@ -148,7 +150,10 @@ def train_recipe(
         if folder:
             folder.write_recipe(replace(recipe, qat=table_of(settings, inputs, recipe.qat)))
             _write(folder, opened, settings, qdq_model, int8_model)
-        trained = _judged(opened, training, history, _quantized(opened, qdq_model, int8_model))
+        quantized = _quantized(opened, qdq_model, int8_model)
+        if folder and opened.build:
+            quantized = build_for(quantized, folder, opened.build, hooks.progress)
+        trained = _judged(opened, training, history, quantized)
     before, files = read(opened.start.model)[1], folder.entries() if folder else {}
     with progress(REPORTING, 1):
         report = build_qat_report(trained, before, files=files, command=place.command, resources=monitor.result())
