@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,10 +19,12 @@ from quantlab.calibrate import calibrate
 from quantlab.calibrators.calibrator import Calibrator
 from quantlab.data.guard import chance_warning
 from quantlab.deployable import Deployable
+from quantlab.diagnosis import Diagnosis, diagnose
 from quantlab.engines.engine import Engine
 from quantlab.engines.onnxruntime import OnnxRuntime
 from quantlab.engines.tensorrt import BuildSettings
 from quantlab.evaluation import Evaluation, EvaluationSettings, evaluate
+from quantlab.evaluation.evaluation import Row
 from quantlab.evaluation.resources import Monitor
 from quantlab.graph.model import Model
 from quantlab.half_precision import half_beside, overflow_warning
@@ -140,6 +143,7 @@ def run_job(
         evaluation = evaluate_for(job, int8_models, progress=watched)
         changed = {target: made.model for target, made in quantized.items() if made.plan.points}
         layerwise = layers_for(job, changed, progress=watched)
+        diagnoses = diagnoses_for(job, collected.statistics, progress=watched)
     outcome = Outcome(
         job=job,
         statistics=collected.statistics,
@@ -150,6 +154,7 @@ def run_job(
         files=folder.entries() if folder else {},
         command=command,
         layerwise=layerwise,
+        diagnoses=diagnoses,
         resources=monitor.result(),
         collected_by=collected.collected_by,
     )
@@ -223,6 +228,20 @@ def layers_for(job: Job, int8_models: Mapping[str, Model], *, progress: Progress
             found[target] = look_at_layers(job.model, model, _engine_for(job, target), job.evaluation, settings)
             advance(1)
     return found
+
+
+def diagnoses_for(job: Job, statistics: Statistics, *, progress: Progress = silent) -> Mapping[str, Diagnosis]:
+    """Return what each node costs, by target, where the recipe asks for it and anything is quantized."""
+    plans = {target: plan for target, plan in job.plans.items() if plan.integer_nodes}
+    if not job.recipe.sensitivity_samples:
+        return {}
+
+    without_half = replace(job, recipe=replace(job.recipe, fp16=False))  # that has been judged
+
+    def judge(target: str, int8_model: Model) -> Row:
+        return evaluate_for(without_half, {target: int8_model}, progress=progress).row(target)
+
+    return {t: diagnose(job, plan, statistics, partial(judge, t), progress=progress) for t, plan in plans.items()}
 
 
 def _engine_for(job: Job, target: str) -> OnnxRuntime:

@@ -55,6 +55,7 @@ class Recipe:
         latency_batches: batch sizes at which latency is measured.
         layer_samples: the samples on which noise is measured layer by layer; 0 for not at all.
         fp16: whether models for `tensorrt` are compared with the float model in half precision too.
+        sensitivity_samples: the calibration samples on which to measure what each node alone costs; 0 for not at all.
         output: the name of the output that holds the answer, or None for the first.
         top_k: count an answer as right when the label is among the k largest.
         engine: what computes activations while statistics are collected: `onnxruntime`, or `torch`, also on a GPU,
@@ -89,6 +90,7 @@ class Recipe:
     latency_batches: tuple[int, ...] = (1,)
     layer_samples: int = 8
     fp16: bool = True
+    sensitivity_samples: int = 0
     output: str | None = None
     top_k: int = 1
     engine: str = "onnxruntime"
@@ -124,8 +126,9 @@ class Recipe:
         for name in ("eval_samples", "threads"):
             if getattr(self, name) is not None:
                 _check_positive(name, getattr(self, name))
-        if self.layer_samples < 0:
-            raise RecipeError(f"layer_samples: {self.layer_samples} is not possible; it must be at least 0")
+        for name in ("layer_samples", "sensitivity_samples"):
+            if getattr(self, name) < 0:
+                raise RecipeError(f"{name}: {getattr(self, name)} is not possible; it must be at least 0")
         for size in self.latency_batches:
             _check_positive("latency_batches", size)
         self.calibrator_with_options()

@@ -130,6 +130,15 @@ LayerSamples = Annotated[
     int,
     typer.Option(min=0, metavar="N", help="Samples to measure noise on, layer by layer, for the report; 0 for none."),
 ]
+SensitivitySamples = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        metavar="N",
+        help="Calibration samples, 32 for example, to find the nodes to blame for a loss on: the network runs once per "
+        "node; 0 for not at all.",
+    ),
+]
 Output = Annotated[
     str | None, typer.Option(metavar="NAME", help="The output that holds the answer; the first if not given.")
 ]

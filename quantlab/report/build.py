@@ -12,6 +12,7 @@ from typing import Any
 
 from quantlab.affine import Encodings
 from quantlab.audit import Audit
+from quantlab.diagnosis import Diagnosis
 from quantlab.evaluation import Evaluation, verdicts
 from quantlab.evaluation.resources import Resources
 from quantlab.graph.model import Model
@@ -24,6 +25,7 @@ from quantlab.report.histograms import histograms_section
 from quantlab.report.layers import layers_section
 from quantlab.report.paths import without_private_paths
 from quantlab.report.report import SCHEMA_VERSION, Report
+from quantlab.report.sensitivity import sensitivity_section
 from quantlab.report.tensors import tensor_rows
 from quantlab.run_build import Built
 from quantlab.run_folder import FileEntry
@@ -67,6 +69,7 @@ class Outcome:
         files: what the run has written, by name.
         command: the command line, or None for a call from Python.
         layerwise: what each layer costs, by target; empty where that was not looked at.
+        diagnoses: what each node alone costs, likewise.
         resources: what the run took of the machine, or None.
         collected_by: engine, version and device of what computed the statistics; empty where that is not known.
     """
@@ -80,6 +83,7 @@ class Outcome:
     files: Mapping[str, FileEntry] = field(default_factory=dict)
     command: Sequence[str] | None = None
     layerwise: Mapping[str, Layerwise] = field(default_factory=dict)
+    diagnoses: Mapping[str, Diagnosis] = field(default_factory=dict)
     resources: Resources | None = None
     collected_by: tuple[str, ...] = ()
 
@@ -139,6 +143,8 @@ def _sha256_of_source(model: Model) -> str | None:
 def _target_section(name: str, outcome: Outcome) -> dict[str, Any]:
     made, layerwise = outcome.quantized[name], outcome.layerwise.get(name)
     layers = None if layerwise is None else layers_section(outcome.job.model, made.plan, made.audit, layerwise)
+    found = outcome.diagnoses.get(name)
+    sensitivity = None if found is None else sensitivity_section(found, outcome.evaluation.row(name))
     return {
         "tensors": [row.to_json() for row in tensor_rows(made.plan, made.encodings, outcome.statistics)],
         "skips": [{"tensor": skip.tensor, "reason": skip.reason} for skip in made.plan.skips],
@@ -146,6 +152,7 @@ def _target_section(name: str, outcome: Outcome) -> dict[str, Any]:
         "float_nodes": [{"node": node, "reason": reason} for node, reason in made.plan.float_nodes],
         "audit": None if made.audit is None else json.loads(made.audit.to_json()),
         **_optional("layers", layers),
+        **_optional("sensitivity", sensitivity),
         **_optional("build", None if made.built is None else built_section(made.built)),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,10 @@ from rich.table import Table
 
 from quantlab.evaluation.differences import LayerDiff, LayerDifference
 from quantlab.report.narrow import NarrowTable
+from quantlab.report.sensitivity import noise_shares
+
+# Of the costliest; the report has them all.
+_MOST_NODES = 5
 
 SIMULATED = "* simulated: computed in float, step by step, in place of a runtime that is not here; hence not timed"
 
@@ -102,6 +107,15 @@ def layers_table(difference: LayerDiff, *, top: int) -> Table:
         numbers = [f"{value:.4g}" for value in (layer.largest_error, layer.largest_value)]
         ours = [] if difference.runtime is None else _runtime_cells(added.get(layer.tensor))
         table.add_row(layer.tensor, layer.node, decibels(layer.sqnr.to_json()), *numbers, *ours)
+    return table
+
+
+def sensitivity_table(target: str, section: Mapping[str, Any]) -> Table:
+    """Return the costliest nodes of a target, each quantized alone; the report has them all."""
+    table = plain_table([f"costliest nodes for {target}", "operator", "SQNR", "of the\nnoise"], texts=2)
+    rows = zip(section["nodes"], noise_shares(section), strict=True)
+    for node, share in itertools.islice(rows, _MOST_NODES):
+        table.add_row(node["node"], node["operator"], decibels(node["sqnr"]), "-" if share is None else f"{share:.1%}")
     return table
 
 

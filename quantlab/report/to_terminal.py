@@ -15,6 +15,7 @@ from quantlab.evaluation.differences import LayerDiff
 from quantlab.report.built import SAME, built_lines
 from quantlab.report.prose import Prose
 from quantlab.report.report import Report
+from quantlab.report.sensitivity import keep_float_options
 from quantlab.report.tables import (
     SIMULATED,
     answers_table,
@@ -24,6 +25,7 @@ from quantlab.report.tables import (
     layers_table,
     ranges_table,
     samples_sentence,
+    sensitivity_table,
 )
 from quantlab.report.training import training_parts
 
@@ -47,8 +49,10 @@ def render(report: Report, *, folder: Path | None = None) -> RenderableType:
         parts += map(Prose, _target_lines(name, target))
         build = target.get("build")
         parts += [Prose(f"  {line}") for line in built_lines(build, content["files"])] if build else []
+        parts += sensitivity_parts(name, target["sensitivity"]) if "sensitivity" in target else []
     parts += [Prose(samples_sentence(content["samples"])), Prose(_machine(content["evaluation"]["environment"]))]
     parts += _notes([*content["notes"], *content["evaluation"]["notes"]])
+    parts += _hint(content)
     parts += [Prose(f"WARNING: {warning}", style="bold red") for warning in report.warnings]
     if folder is not None:
         kinds = {".int8.onnx": "INT8 model", ".plan": "TensorRT plan"}
@@ -177,6 +181,20 @@ def _target_lines(name: str, target: Mapping[str, Any]) -> list[str]:
     return lines + [f"  Not as planned: {row['node']} ({row['op_type']}): {row['reason']}" for row in wrong]
 
 
+def sensitivity_parts(name: str, section: Mapping[str, Any]) -> list[RenderableType]:
+    """Return what rich prints of the nodes of a target, each quantized alone."""
+    parts: list[RenderableType] = [Text(), sensitivity_table(name, section), Text()] if section["nodes"] else []
+    parts.append(Prose(f"{name}: {section['summary']}"))
+    return [*parts, _whole("  Add", keep_float_options(section["suggested"]))] if section["suggested"] else parts
+
+
+def _hint(content: Mapping[str, Any]) -> Iterator[RenderableType]:
+    """Yield how to find the nodes to blame, where a target of `ptq` lost accuracy and nobody looked for them."""
+    lost = {row["name"] for row in content["evaluation"]["rows"] if row["drop"] and row["drop"]["interval"][0] > 0}
+    if any(name in lost and "sensitivity" not in target for name, target in content["targets"].items()):
+        yield Prose("Which nodes cost the accuracy: the same command with --sensitivity-samples 32 finds out.")
+
+
 def _ran(target: Mapping[str, Any]) -> str:
     if not target["integer_nodes"]:
         return ""
@@ -200,5 +218,9 @@ def _machine(environment: Mapping[str, Any]) -> str:
 
 
 def _path(what: str, path: Path) -> RenderableType:
-    """Return a path that is never broken, so that it can be copied."""
-    return Text(f"{what}: {path}", overflow="ignore", no_wrap=True)
+    return _whole(what, str(path))
+
+
+def _whole(what: str, said: str) -> RenderableType:
+    """Return a line that is never broken, so that it can be copied."""
+    return Text(f"{what}: {said}", overflow="ignore", no_wrap=True)

@@ -9,7 +9,7 @@ node, seen where it matters, at the output; noise of several nodes adds up rough
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -104,21 +104,60 @@ def measure_sensitivity(
     if not plan.integer_nodes:
         raise PlanError(f"plan for {plan.target}: no node is quantized, so there is no sensitivity to measure")
     operators = {name: node.op_type for name, node in model.nodes_by_name().items()}
-    output = model.outputs[0]
-    reference = _outputs(model, engine, batches, output)
-    if not reference:
-        raise DataError(f"data {batches.name!r}: not a single sample to compare; check the path and the range")
+    noise = OutputNoise(model, engine, batches)
     rows = []
     with progress("quantizing one node at a time", len(plan.integer_nodes) + 1) as advance:
-        whole = _noise(bake(insert(model, plan, encodings), plan), engine, batches, reference, output)
+        whole = noise.of(bake(insert(model, plan, encodings), plan))
         advance(1)
         for node in plan.integer_nodes:
             alone, own = only_node(model, plan, encodings, node)
-            quantized = bake(insert(model, alone, own), alone)
-            rows.append(NodeSensitivity(node, operators[node], _noise(quantized, engine, batches, reference, output)))
+            rows.append(NodeSensitivity(node, operators[node], noise.of(bake(insert(model, alone, own), alone))))
             advance(1)
-    samples = sum(len(array) for array in reference)
-    return Sensitivity(plan.target, output, samples, tuple(sorted(rows, key=lambda row: row.sqnr.db)), whole)
+    nodes = tuple(sorted(rows, key=lambda row: row.sqnr.db))
+    return Sensitivity(plan.target, noise.output, noise.samples, nodes, whole)
+
+
+class OutputNoise:
+    """What other models make of a float model's first output, on the same samples."""
+
+    def __init__(self, model: Model, engine: Engine, batches: Batches) -> None:
+        """Compute the float model's outputs; they are held in memory.
+
+        Args:
+            model: the prepared float model.
+            engine: as for `measure_sensitivity`.
+            batches: the samples.
+
+        Raises:
+            DataError: there is not a single sample.
+            EngineError: the engine refuses the model.
+        """
+        self.model, self.output = model, model.outputs[0]
+        self._engine, self._batches = engine, batches
+        self._reference = list(self._outputs(model))
+        if not self._reference:
+            raise DataError(f"data {batches.name!r}: not a single sample to compare; check the path and the range")
+
+    @property
+    def samples(self) -> int:
+        """How many samples are compared."""
+        return sum(len(array) for array in self._reference)
+
+    def of(self, model: Model) -> Sqnr:
+        """Return the noise of a model's output against the float model's.
+
+        Raises:
+            EngineError: the engine refuses the model.
+        """
+        total = SqnrSum()
+        for ours, theirs in zip(self._reference, self._outputs(model), strict=True):
+            total.add(ours, theirs)
+        return total.result()
+
+    def _outputs(self, model: Model) -> Iterator[Array]:
+        with self._engine.open(model) as session:
+            for batch in self._batches:
+                yield run_padded(session, batch.feeds)[self.output]
 
 
 def only_node(model: Model, plan: Plan, encodings: Encodings, node: str) -> tuple[Plan, Mapping[str, Any]]:
@@ -154,15 +193,3 @@ def _part(point: Point, node: str, written: set[str | None]) -> Point | None:
             return None
     is_output = point.is_output and point.tensor in written
     return replace(point, readers=readers, is_output=is_output, shared_with=None, scale_floor=None)
-
-
-def _outputs(model: Model, engine: Engine, batches: Batches, output: str) -> list[Array]:
-    with engine.open(model) as session:
-        return [run_padded(session, batch.feeds)[output] for batch in batches]
-
-
-def _noise(model: Model, engine: Engine, batches: Batches, reference: list[Array], output: str) -> Sqnr:
-    total = SqnrSum()
-    for ours, theirs in zip(reference, _outputs(model, engine, batches, output), strict=True):
-        total.add(ours, theirs)
-    return total.result()

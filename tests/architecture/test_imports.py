@@ -26,6 +26,7 @@ LAYERS = [
     {"half_precision"},
     {"deployment", "deployable"},
     {"run_build"},
+    {"diagnosis"},
     {"report", "resume", "forecast"},
     {"plots"},
     {"run"},

@@ -44,7 +44,7 @@ def test_every_setting_reaches_the_recipe(quantlab: Quantlab):
         *("--eval-samples", "5", "--batch-size", "3", "--output", "scores", "--top-k", "2", "--threads", "1"),
         *("--seed", "7", "--memory-cap-mb", "64", "--no-latency", "--preprocess", "unit,resize=8"),
         *("--layer-samples", "16", "--weight-scales", "per-tensor", "--engine", "onnxruntime", "--device", "cpu"),
-        "--no-fp16",
+        *("--no-fp16", "--sensitivity-samples", "2"),
     ]
     recipe = content(quantlab("ptq", *NET, *typed, "--json").out)["recipe"]
     assert recipe == {
@@ -68,6 +68,7 @@ def test_every_setting_reaches_the_recipe(quantlab: Quantlab):
         "seed": 7,
         "memory_cap_mb": 64,
         "layer_samples": 16,
+        "sensitivity_samples": 2,
         "fp16": False,
         "libraries": [],
         "build": False,

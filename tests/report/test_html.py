@@ -55,6 +55,7 @@ def report() -> Report:
     crude: dict[str, Any] = {
         "calibrator": "percentile",
         "calibrator_options": {"percentile": 60.0},
+        "sensitivity_samples": 2,
     }  # so that answers flip
     run = quantlab.ptq(classifier(), (images(), labels()), **settings, **crude)
     return Report.from_json(run.report.to_json())
@@ -134,7 +135,19 @@ def test_every_section_is_linked_to(report):
     page = Page(to_html(report))
     wanted = {tag["href"] for tag in page.tags("a")}
     assert {f"#{tag['id']}" for tag in page.tags("section") if tag.get("id")} == wanted
-    assert len(wanted) == 8
+    assert len(wanted) == 9
+
+
+def test_the_nodes_are_told_with_what_each_costs_alone_and_what_to_keep_float(report):
+    page = Page(to_html(report))
+    for name, target in report.content["targets"].items():
+        section = target["sensitivity"]
+        assert section["summary"] in page.said()
+        assert f"Nodes of target {name}, each quantized alone, on 2 calibration samples" in page.said()
+    assert "Noise for tensorrt with the costliest nodes kept float" in page.said()
+    content = copy.deepcopy(dict(report.content))
+    content["targets"]["tensorrt"]["sensitivity"]["suggested"] = ["conv2", HOSTILE]
+    assert "--keep-float conv2 --keep-float" in Page(to_html(Report(content))).said()
 
 
 def test_flips_are_told_by_what_they_cost(report):

@@ -25,6 +25,7 @@ pytestmark = needs_browser
 def report() -> Report:
     settings = {**UNTIMED, "latency_batches": (1,), "layer_samples": 4, "targets": ("onnxruntime", "tensorrt")}
     crude: dict[str, Any] = {"calibrator": "percentile", "calibrator_options": {"percentile": 60.0}}
+    crude["sensitivity_samples"] = 2
     run = quantlab.ptq(classifier(), (images(), labels()), **settings, **crude)
     return Report.from_json(run.report.to_json())
 
@@ -61,7 +62,8 @@ def test_a_page_opens_from_disk_without_complaint_and_never_wider_than_the_windo
     assert browser.get_log("browser") == []
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     plots = find(browser, "figure.plot, #explorer .place")
-    assert len(plots) == 2 + 2 + 1 + 2  # latency and trade-off, noise by target, resources, the two of the explorer
+    # Latency and trade-off, noise and sensitivity by target, resources, the two of the explorer.
+    assert len(plots) == 2 + 2 + 2 + 1 + 2
     assert all(find(plot, "canvas") for plot in plots)
     assert all(plot.size["width"] <= width for plot in find(browser, ".uplot"))
 

@@ -40,7 +40,7 @@ def test_the_schema_itself_is_valid_and_of_this_version():
 
 
 def test_a_labelled_and_timed_run_for_two_targets_fits(tmp_path):
-    settings = {**UNTIMED, **TIMED, "targets": ("onnxruntime", "tensorrt"), "top_k": 2}
+    settings = {**UNTIMED, **TIMED, "targets": ("onnxruntime", "tensorrt"), "top_k": 2, "sensitivity_samples": 2}
     run = quantlab.ptq(classifier(), (images(), labels()), out=tmp_path, **settings)
     check(run.report)
     content = run.report.content

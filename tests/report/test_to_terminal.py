@@ -1,3 +1,5 @@
+import copy
+import re
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,37 @@ def test_a_node_that_did_not_run_as_planned_is_named(report):
     text = changed(report, targets={"onnxruntime": target})
     assert f"  Not as planned: {row['node']} (Conv): It reads x as float." in text
     assert "50% of them run so" in text
+
+
+def section(**changes: Any) -> dict[str, Any]:
+    """Return a section on sensitivity with seven nodes, each of half the noise of the one before."""
+    sqnrs = [{"sqnr_db": 10 + 3.0 * n, "identical": False, "noise": 64.0 / 2**n} for n in range(7)]
+    nodes = [{"node": f"node {n}", "operator": "Conv", "sqnr": sqnr} for n, sqnr in enumerate(sqnrs)]
+    return {"nodes": nodes, "suggested": ["node 0", "b"], "summary": "Two are to blame.", **changes}
+
+
+def with_target(report: Report, **changes: Any) -> str:
+    return changed(report, targets={"onnxruntime": {**report.content["targets"]["onnxruntime"], **changes}})
+
+
+def test_the_costliest_nodes_are_told_with_what_to_add_to_the_command(report):
+    text = with_target(report, sensitivity=section())
+    assert re.search(r"^node 0 +Conv +10.0 dB +50.4%$", text, re.MULTILINE)
+    assert "node 4" in text
+    assert "node 5" not in text
+    assert "onnxruntime: Two are to blame.\n  Add: --keep-float 'node 0' --keep-float b\n" in text
+    assert "Add:" not in with_target(report, sensitivity=section(suggested=None))
+
+
+def test_who_lost_accuracy_is_told_how_to_find_the_nodes_to_blame(report):
+    hint = "the same command with --sensitivity-samples 32"
+    assert hint not in to_text(report)
+    evaluation = copy.deepcopy(report.content["evaluation"])
+    lost = next(row for row in evaluation["rows"] if row["name"] == "onnxruntime")
+    lost["drop"]["interval"] = [0.5, 2.5]
+    assert hint in changed(report, evaluation=evaluation)
+    target = {**report.content["targets"]["onnxruntime"], "sensitivity": section()}
+    assert hint not in changed(report, evaluation=evaluation, targets={"onnxruntime": target})
 
 
 def test_what_is_simulated_is_marked_and_explained(report):

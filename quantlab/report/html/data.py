@@ -6,18 +6,30 @@ from collections.abc import Mapping
 from typing import Any
 
 from quantlab.report.html.histogram import forms
+from quantlab.report.sensitivity import noise_shares
+
+# More bars are not read; the table has them all.
+_MOST_NODES = 20
 
 
 def page_data(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the plots of a page need, by plot."""
+    measured = {name: target for name, target in content["targets"].items() if "sensitivity" in target}
     return {
         "histograms": content.get("histograms") or {"tensors": {}, "ranges": {}},
         "forms": forms(content),
         "latencies": latencies(content),
         "tradeoff": tradeoff(content),
         "noise": {name: noise(target) for name, target in content["targets"].items()},
+        "sensitivity": {name: costliest(target["sensitivity"]) for name, target in measured.items()},
         "resources": content.get("resources"),
     }
+
+
+def costliest(section: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the costliest nodes of a target and the share of each in the noise, in percent."""
+    shares = zip(section["nodes"], noise_shares(section), strict=True)
+    return [{"node": node["node"], "share": 100 * share} for node, share in shares if share][:_MOST_NODES]
 
 
 def latencies(content: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:

@@ -19,6 +19,7 @@ from quantlab.report.html.histogram import explorer
 from quantlab.report.html.layers import layers
 from quantlab.report.html.provenance import provenance
 from quantlab.report.html.resources import resources
+from quantlab.report.html.sensitivity import sensitivity
 from quantlab.report.html.shell import page_of
 from quantlab.report.html.tensors import tensors
 from quantlab.report.html.training import training
@@ -33,6 +34,7 @@ _SECTIONS: tuple[Section, ...] = (
     costs,
     training,
     layers,
+    sensitivity,
     builds,
     explorer,
     tensors,

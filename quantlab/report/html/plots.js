@@ -146,6 +146,36 @@ function noisePlot(place, layers) {
   });
 }
 
+// A long name without its middle, as wide as so many pixels in the font of an axis.
+function shortened(name, width) {
+  const most = Math.max(6, Math.floor(width / 6.5));
+  return name.length <= most ? name : `${name.slice(0, Math.ceil(most / 2) - 1)}…${name.slice(name.length - Math.floor(most / 2))}`;
+}
+
+// Sensitivity: a bar per node, the costliest on top.
+function sensitivityPlot(place, nodes) {
+  const room = Math.round(Math.min(280, 0.42 * place.clientWidth, 24 + 6.5 * Math.max(...nodes.map((one) => one.node.length))));
+  const data = [nodes.map((_, k) => k), nodes.map((one) => one.share)];
+  chart(place, 96 + 22 * nodes.length, data, {
+    scales: {
+      x: { time: false, ori: 1, dir: -1, range: () => [-0.6, nodes.length - 0.4] },
+      y: { ori: 0, dir: 1, range: () => [0, 1.05 * nodes[0].share] },
+    },
+    axes: [
+      axis({
+        side: 3, size: room, grid: { show: false }, ticks: { show: false },
+        splits: () => nodes.map((_, k) => k), values: () => nodes.map((one) => shortened(one.node, room - 12)),
+      }),
+      axis({ side: 2, label: "% of the noise", labelSize: 18, size: 36, values: (u, ticks) => ticks.map(short) }),
+    ],
+    series: [
+      { label: "node", value: (u, value, s, at) => (at === null || !nodes[at] ? "–" : nodes[at].node) },
+      { label: "share", stroke: seriesColour(0), fill: seriesColour(0), paths: uPlot.paths.bars({ size: [0.7, 16] }),
+        points: { show: false }, value: (u, value) => (value === null || value === undefined ? "–" : `${short(value)} %`) },
+    ],
+  });
+}
+
 // Resources: what the run took, and which step took it.
 function resourcesPlot(place, told, lines) {
   const looks = told.looks, last = looks.seconds[looks.seconds.length - 1] || 1;
@@ -189,6 +219,7 @@ for (const figure of figures) {
   if (plot === "latency") show(figure, (place) => latencyPlot(place, DATA.latencies[key]));
   if (plot === "tradeoff") show(figure, (place) => tradeoffPlot(place, DATA.tradeoff));
   if (plot === "noise") show(figure, (place) => noisePlot(place, DATA.noise[key]));
+  if (plot === "sensitivity") show(figure, (place) => sensitivityPlot(place, DATA.sensitivity[key]));
   if (plot === "resources") show(figure, (place) => resourcesPlot(place, DATA.resources, [
     { label: "cores busy", values: DATA.resources.looks.cores, form: (v) => v.toFixed(1) },
     { label: "memory", values: DATA.resources.looks.memory_bytes, form: (v) => `${(v / 1e6).toFixed(0)} MB` },
