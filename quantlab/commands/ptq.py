@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import typer
 
 from quantlab.commands import build_options, options
+from quantlab.commands.run import tell_forecast
 from quantlab.commands.settings import calibrator_options, default_folder, latency_batches, preprocess_settings
-from quantlab.commands.terminal import print_report, print_result, progress_bars, reporting_errors
+from quantlab.commands.terminal import print_report, progress_bars, reporting_errors
 from quantlab.ranks import joined
-
-if TYPE_CHECKING:
-    from quantlab.progress import Progress
-    from quantlab.recipe import Recipe
 
 SHORT_HELP = "Quantize a float network and say what that costs and gains."
 EPILOG = """\b
@@ -122,19 +117,7 @@ def ptq(
             return
         bars = progress_bars(quiet=quiet)
         if dry_run:
-            _tell_forecast(recipe, bars, as_json=json)
+            tell_forecast(recipe, bars, as_json=json)
             return
         result = run_recipe(recipe, out=folder, progress=bars, command=context.obj, ranks=ranks)
         print_report(result.report, result.folder, as_json=json)
-
-
-def _tell_forecast(recipe: Recipe, progress: Progress, *, as_json: bool) -> None:
-    from quantlab.forecast import forecast
-    from quantlab.job import open_job
-    from quantlab.pipeline import OPENING
-
-    with progress(OPENING, 1):
-        job = open_job(recipe)
-    with progress("measuring a batch", 1):
-        told = forecast(job)
-    print_result(told.to_json(), lambda: str(told), as_json=as_json)

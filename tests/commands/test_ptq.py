@@ -92,6 +92,22 @@ def test_a_recipe_is_done_again_elsewhere_with_the_same_outcome(quantlab: Quantl
         assert (workplace / "first" / name).read_bytes() == (workplace / "second" / name).read_bytes()
 
 
+def test_a_recipe_tells_what_it_would_do_before_it_does_it(quantlab: Quantlab, workplace: Path):
+    (workplace / "recipe.toml").write_text('model = "net.onnx"\ndata = "samples.npz"\nsamples = 16\nthreads = 1\n')
+    before = sorted(workplace.rglob("*"))
+    said = quantlab("run", "recipe.toml", "--dry-run")
+    assert (said.code, said.err) == (0, "")
+    assert said.out.startswith("This would quantize net.onnx, ranges by entropy. Nothing is written.")
+    assert sorted(workplace.rglob("*")) == before
+
+
+def test_only_a_training_is_resumed_by_name(quantlab: Quantlab, workplace: Path):
+    (workplace / "recipe.toml").write_text('model = "net.onnx"\ndata = "samples.npz"\n')
+    said = quantlab("run", "recipe.toml", "--resume")
+    assert (said.code, said.out) == (2, "")
+    assert "--resume: only a training needs it" in said.err
+
+
 def test_a_second_run_in_the_folder_says_that_it_reads_no_sample_again(quantlab: Quantlab):
     assert "in the folder already" not in quantlab("ptq", *NET, *FAST, "--out", "run").out
     said = quantlab("ptq", *NET, *FAST, "--out", "run", "--calibrator", "minmax")

@@ -76,7 +76,10 @@ def test_a_recipe_repeats_the_training_bit_for_bit(run: Callable[..., int], tmp_
     files = ("--model", str(tmp_path / "net.onnx"), "--data", data, "--train-data", data)
     sizes = ("--samples", "32", "--epochs", "1", "--threads", "1", "--device", "cpu", "--no-latency", "--seed", "3")
     assert run("qat", *files, *sizes, "--learn-scales", "--out", str(tmp_path / "first")) == 0
-    assert run("run", str(tmp_path / "first" / "recipe.toml"), "--out", str(tmp_path / "again")) == 0
+    recipe, again = str(tmp_path / "first" / "recipe.toml"), str(tmp_path / "again")
+    assert run("run", recipe, "--out", again, "--dry-run") == 0
+    assert not (tmp_path / "again").exists()
+    assert run("run", recipe, "--out", again, "--resume") == 0
     name = "model.onnxruntime.int8.onnx"
     assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
     recipes = [(tmp_path / folder / "recipe.toml").read_text() for folder in ("first", "again")]
