@@ -3,7 +3,8 @@
 Exit codes, the same for every command:
 
     0   done
-    1   an error: a model, data, a runtime or the output folder is not as it must be; a fault found by `doctor`; Ctrl-C
+    1   an error: a model, data, a runtime or the output folder is not as it must be; a fault found by `doctor`; Ctrl-C,
+        or another signal that asks a process to end
     2   usage: an option, an argument or a setting cannot be meant, such as `--calibrator entrpy`, `--samples 0` or a
         recipe with an unknown setting (`RecipeError`)
 
@@ -13,8 +14,12 @@ do. Progress bars are on stderr too, and only where that is a terminal.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,7 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: what follows `quantlab`; None for what the shell handed over.
     """
     try:
-        return _run(build_app(), sys.argv[1:] if arguments is None else list(arguments))
+        with _ending_in_order():
+            return _run(build_app(), sys.argv[1:] if arguments is None else list(arguments))
     except KeyboardInterrupt:  # before a command had begun
         sys.stderr.write("quantlab: error: interrupted\n")
         return 1
@@ -83,6 +89,31 @@ def build_app() -> typer.Typer:
         app.command(command.__name__, short_help=module.SHORT_HELP, epilog=module.EPILOG)(command)
     app.add_typer(cache.app, name="cache")
     return app
+
+
+@contextlib.contextmanager
+def _ending_in_order() -> Iterator[None]:
+    """While the block runs, let `kill`, a batch system and a closed terminal end a command as Ctrl-C does.
+
+    So what a command started ends with it, and what it wrote for itself goes. A signal that is ignored, as under
+    `nohup`, stays so. Processes of torchrun end at once: one that waits for another would not hear of it.
+    """
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    is_alone = int(os.environ.get("WORLD_SIZE", "1")) == 1
+    is_heard = is_alone and threading.current_thread() is threading.main_thread()
+    names = ("SIGTERM", "SIGHUP") if is_heard else ()
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]  # Windows has no SIGHUP
+    numbers = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    try:
+        for number in numbers:
+            signal.signal(number, interrupt)
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _run(app: typer.Typer, arguments: list[str]) -> int:

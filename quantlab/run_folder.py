@@ -177,12 +177,22 @@ def plan_name(target: str) -> str:
     return f"model.{target}.int8.plan"
 
 
-def kept_samples(path: Path) -> int:
-    """Return how many samples an interrupted run in this folder has left statistics of."""
-    try:
-        return int(json.loads((path / UNFINISHED / "state.json").read_text(encoding="utf-8"))["samples"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0
+def kept_statistics(path: Path, begun: float) -> tuple[Path, int]:
+    """Return where a run that is interrupted leaves statistics in its folder, and of how many samples; 0 for none.
+
+    Args:
+        path: the folder.
+        begun: when the run began, in seconds of the epoch: what is published by then is of a run before it.
+    """
+    for place in (path / UNFINISHED, path):
+        state = place / "state.json"
+        try:
+            if place == path and state.stat().st_mtime < begun:
+                continue
+            return place, int(json.loads(state.read_text(encoding="utf-8"))["samples"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return path, 0
 
 
 def write_text(path: Path, text: str) -> None:

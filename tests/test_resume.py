@@ -11,7 +11,7 @@ from quantlab.job import Inputs, Job, open_job
 from quantlab.progress import Advance
 from quantlab.recipe import Recipe
 from quantlab.resume import collect_for
-from quantlab.run_folder import RunFolder, kept_samples
+from quantlab.run_folder import RunFolder, kept_statistics
 from tests.models import noise, two_convs
 
 IMAGES = noise(24, 3, 8, 8)
@@ -65,7 +65,7 @@ def test_an_interrupted_pass_goes_on_where_it_stopped_and_says_so(tmp_path, monk
     whole = collect_for(job_on(list(StopsOnce(16))))
     assert whole.note is None
     job = interrupted_at(9, RunFolder(tmp_path))
-    assert kept_samples(tmp_path) == 9
+    assert kept_statistics(tmp_path, 0)[1] == 9
     steps = Steps()
     resumed = collect_for(job, folder=RunFolder(tmp_path), progress=steps)
     assert sum(steps.done) == 16 - 9
@@ -77,7 +77,7 @@ def test_an_interrupted_pass_goes_on_where_it_stopped_and_says_so(tmp_path, monk
 
 def test_a_pass_interrupted_before_its_first_save_starts_anew(tmp_path):
     job = interrupted_at(9, RunFolder(tmp_path))
-    assert kept_samples(tmp_path) == 0
+    assert kept_statistics(tmp_path, 0)[1] == 0
     steps = Steps()
     assert collect_for(job, folder=RunFolder(tmp_path), progress=steps).note is None
     assert sum(steps.done) == 16

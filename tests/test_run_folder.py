@@ -6,7 +6,7 @@ import pytest
 
 from quantlab.errors import RunError
 from quantlab.recipe import Recipe
-from quantlab.run_folder import REPORT, RunFolder, kept_samples, write_text
+from quantlab.run_folder import REPORT, RunFolder, kept_statistics, write_text
 from quantlab.stats.count import statistics_of
 from quantlab.stats.table import Statistics
 from tests.models import two_convs
@@ -45,7 +45,7 @@ def test_partial_statistics_are_not_complete(tmp_path):
     saved = folder.saved_statistics("mine")
     assert saved is not None
     assert not saved.is_complete
-    assert kept_samples(tmp_path) == 2
+    assert kept_statistics(tmp_path, 0)[1] == 2
 
 
 @pytest.mark.parametrize("name", ["stats.npz", "state.json"])

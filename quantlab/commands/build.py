@@ -75,7 +75,8 @@ def build(
 
     TensorRT builds for the GPU of this machine. TensorRT-RTX builds for other machines too, and needs no GPU.
     """
-    with reporting_errors(debug=debug):
+    plans: list[Path] = []
+    with reporting_errors(debug=debug, made=plans):
         from quantlab import deployment
         from quantlab.deployable import in_precision
         from quantlab.engines.tensorrt import BuildSettings, parse_shapes
@@ -108,6 +109,7 @@ def build(
                     data=data,
                     latency_batches=batches,
                 )
+                plans.append(made[name].plan)
         if len(made) == 1:
             (built,) = made.values()
             print_result(built.to_json(), lambda: _rendered(built), as_json=json)

@@ -95,7 +95,7 @@ def qat(
     A float network is quantized after training first. With no model and no data: the bundled digits network.
     """
     folder = out or default_folder(model, "qat")
-    with reporting_errors(debug=debug, folder=folder), joined(device) as ranks:
+    with reporting_errors(debug=debug, folder=folder, resume=resume), joined(device) as ranks:
         from quantlab.engines.torch_device import import_torch
 
         import_torch()  # before all else: without it nothing below can be imported

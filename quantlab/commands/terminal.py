@@ -7,8 +7,9 @@ import json
 import logging
 import os
 import sys
+import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,13 +34,18 @@ USAGE_ERROR = next(
 
 
 @contextlib.contextmanager
-def reporting_errors(*, debug: bool, folder: Path | None = None) -> Iterator[None]:
+def reporting_errors(
+    *, debug: bool, folder: Path | None = None, resume: bool = False, made: Sequence[Path] = ()
+) -> Iterator[None]:
     """Turn errors into one line on stderr and an exit code.
 
     Args:
         debug: whether to show the trace and the library's log too.
         folder: the folder of the run, if there is one; after Ctrl-C the line says what is kept there.
+        resume: whether the command goes on from a checkpoint that is there.
+        made: files that are whole, filled while the block runs; after Ctrl-C the line names them.
     """
+    begun = 0.0 if resume else time.time()
     if debug:
         logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
     try:
@@ -56,7 +62,8 @@ def reporting_errors(*, debug: bool, folder: Path | None = None) -> Iterator[Non
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (the last line of defence: one line, not a trace)
         if debug:
             traceback.print_exception(error)
-        typer.echo(f"quantlab: error: {_one_line(_message(error, folder))}", err=True)
+        kept = _kept(folder, made, begun) if isinstance(error, KeyboardInterrupt) else ""
+        typer.echo(f"quantlab: error: {_one_line(_message(error, kept))}", err=True)
         raise typer.Exit(error.exit_code if isinstance(error, QuantlabError) else 1) from None
 
 
@@ -129,11 +136,11 @@ def _bar(label: str, total: int | None) -> Iterator[Advance]:
         yield advance
 
 
-def _message(error: BaseException, folder: Path | None) -> str:
+def _message(error: BaseException, kept: str) -> str:
     if isinstance(error, QuantlabError):
         return str(error)
     if isinstance(error, KeyboardInterrupt):
-        return f"interrupted; {_kept(folder)}"
+        return f"interrupted; {kept}"
     if isinstance(error, MemoryError):
         return "out of memory; lower --batch-size or --memory-cap-mb"
     if isinstance(error, OSError):
@@ -141,15 +148,24 @@ def _message(error: BaseException, folder: Path | None) -> str:
     return f"a fault in quantlab: {type(error).__name__}: {error}; --debug shows where"
 
 
-def _kept(folder: Path | None) -> str:
-    from quantlab.run_folder import CHECKPOINT, UNFINISHED, kept_samples
+def _kept(folder: Path | None, made: Sequence[Path], begun: float) -> str:
+    """Return what is left of an interrupted command, and how to go on from there; checkpoints before `begun` are not.
 
-    if folder is not None and (folder / CHECKPOINT).exists():
-        return f"the epochs done are in {folder / CHECKPOINT}; the same command with --resume goes on from there"
-    samples = 0 if folder is None else kept_samples(folder)
-    if folder is None or not samples:
+    An older checkpoint is of another training, which this one would have written over.
+    """
+    from quantlab.run_folder import CHECKPOINT, kept_statistics
+
+    if made:
+        return f"{', '.join(map(str, made))} {'is' if len(made) == 1 else 'are'} whole"
+    if folder is None:
         return "nothing was kept"
-    return f"the statistics of {samples} samples are in {folder / UNFINISHED}; the same command goes on from there"
+    checkpoint = folder / CHECKPOINT
+    if checkpoint.exists() and checkpoint.stat().st_mtime >= begun:
+        return f"the epochs done are in {checkpoint}; the same command with --resume goes on from there"
+    place, samples = kept_statistics(folder, begun)
+    if not samples:
+        return "nothing was kept"
+    return f"the statistics of {samples} samples are in {place}; the same command goes on from there"
 
 
 def _one_line(message: str) -> str:

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -10,9 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.commands.conftest import Quantlab
+from tests.rtx import requires_rtx
 
 COMMAND = ("ptq", "--model", "net.onnx", "--data", "samples.npz", "--samples", "16", "--threads", "1", "--out", "run")
 QUICK = (*COMMAND, "--no-latency")
@@ -75,14 +78,96 @@ def test_ctrl_c_leaves_the_run_before_it_whole(workplace, quantlab: Quantlab, mo
     assert json.loads(before["report.json"])["recipe"]["calibrator"] == "entropy"
 
 
-def test_ctrl_c_where_nothing_is_kept_says_so(workplace, quantlab: Quantlab, monkeypatch):
-    press_ctrl_c_in(monkeypatch, "quantlab.side_by_side.compare_layers")
-    said = quantlab("diff", "net.onnx", "net.onnx", "--data", "samples.npz")
+# Commands that leave nothing when they are stopped, each with a function during which they are.
+LEAVING_NOTHING = {
+    ("diff", "net.onnx", "net.onnx", "--data", "samples.npz"): "quantlab.side_by_side.compare_layers",
+    ("evaluate", "net.onnx", "--data", "samples.npz", "--no-latency"): "quantlab.evaluation.evaluate.judge",
+    ("inspect", "net.onnx", "--plan"): "quantlab.inspection.prepare",
+    ("lint", "int8.onnx", "--fix", "fixed.onnx"): "quantlab.lint.fix.requantize",
+    ("lint", "int8.onnx", "--fix", "fixed.onnx", "--json"): "quantlab.graph.save.needs_external_data",
+    ("audit", "int8.onnx", "--runtime", "onnxruntime"): "quantlab.audit.onnxruntime.multiply_adds",
+    ("cache", "import", "scales.cache", "--model", "net.onnx", "--out", "run"): "quantlab.interop.import_cache.migrate",
+    ("cache", "export", "int8.onnx", "new.cache"): "quantlab.interop.export_cache.read",
+    ("build", "net.onnx", "--runtime", "tensorrt_rtx"): "quantlab.deployment.build_plan",
+    ("report", "finished", "--format", "html", "--out", "page.html"): "quantlab.report.html.to_html",
+    ("doctor",): "quantlab.doctor.diagnose",
+}
+
+
+@pytest.fixture
+def furnished(workplace, quantlab: Quantlab) -> Path:
+    """Return the working folder with a finished run, its INT8 model and a cache of its scales."""
+    assert quantlab(*QUICK, "--out", "finished", "--target", "tensorrt").code == 0
+    os.link("finished/model.tensorrt.int8.onnx", "int8.onnx")
+    assert quantlab("cache", "export", "finished", "scales.cache").code == 0
+    return Path(workplace)
+
+
+def test_ctrl_c_leaves_nothing_of_a_command_that_writes_only_when_it_is_done(
+    furnished: Path, quantlab: Quantlab, monkeypatch
+):
+    before = sorted(furnished.rglob("*"))
+    for command, where in LEAVING_NOTHING.items():
+        with monkeypatch.context() as patched:
+            press_ctrl_c_in(patched, where)
+            said = quantlab(*command)
+        assert (said.code, said.out) == (1, ""), command
+        assert said.err == "quantlab: error: interrupted; nothing was kept\n", command
+        assert sorted(furnished.rglob("*")) == before, command
+
+
+def test_ctrl_c_in_compare_keeps_the_statistics(workplace, quantlab: Quantlab, monkeypatch):
+    command = ("compare", *QUICK[1:])
+    with monkeypatch.context() as patched:
+        press_ctrl_c_in(patched, "quantlab.comparison.evaluate_for")
+        said = quantlab(*command)
     assert (said.code, said.out) == (1, "")
-    assert said.err == "quantlab: error: interrupted; nothing was kept\n"
+    assert "the statistics of 16 samples are in run; the same command goes on from there" in said.err
+    assert "statistics of 16 samples were in the folder already" in quantlab(*command).out
 
 
-def test_a_real_signal_ends_a_process_with_one_line(workplace):
+@requires_rtx
+@pytest.mark.tensorrt
+def test_ctrl_c_in_a_second_build_names_the_plan_of_the_first(workplace, quantlab: Quantlab, monkeypatch):
+    press_ctrl_c_in(monkeypatch, "quantlab.deployable.to_half")
+    said = quantlab("build", "net.onnx", "--precision", "fp32", "--precision", "fp16", "--runtime", "tensorrt_rtx")
+    assert (said.code, said.out) == (1, "")
+    assert said.err == "quantlab: error: interrupted; net.fp32.plan is whole\n"
+    assert sorted(path.name for path in Path(workplace).glob("*.plan*")) == ["net.fp32.plan", "net.fp32.plan.json"]
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """Whether nothing runs any more; who inherits the process may not have looked at its end yet."""
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
+@requires_rtx
+@pytest.mark.tensorrt
+def test_what_builds_ends_with_the_command_that_started_it(workplace, monkeypatch):
+    temporary = Path(workplace) / "temporary"
+    temporary.mkdir()
+    command = [sys.executable, "-m", "quantlab", "build", "net.onnx", "--runtime", "tensorrt_rtx"]
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    with subprocess.Popen(command, cwd=workplace, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        builders: list[psutil.Process] = []
+        for _ in range(6000):
+            if builders := psutil.Process(process.pid).children():
+                break
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (1, "quantlab: error: interrupted; nothing was kept\n")
+    assert len(builders) == 1
+    assert has_ended(builders[0])
+    assert list(temporary.iterdir()) == []
+    assert not list(Path(workplace).glob("*.plan*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_real_signal_ends_a_process_with_one_line(workplace, number):
     (workplace / "slow.py").write_text(
         "import pathlib, time\n\ndef data():\n    pathlib.Path('started').touch()\n    time.sleep(60)\n"
     )
@@ -92,7 +177,7 @@ def test_a_real_signal_ends_a_process_with_one_line(workplace):
             if (workplace / "started").exists():
                 break
             time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (1, "")
     assert err == "quantlab: error: interrupted; nothing was kept\n"

@@ -1,5 +1,6 @@
 """How commands meet the terminal."""
 
+import os
 import sys
 
 import pytest
@@ -9,6 +10,7 @@ from rich.text import Text
 from quantlab.commands.terminal import print_result, progress_bars, reporting_errors
 from quantlab.errors import DataError, RecipeError
 from quantlab.progress import silent
+from quantlab.run_folder import CHECKPOINT
 from tests.commands.conftest import Quantlab, Terminal
 
 NET = ("--model", "net.onnx", "--data", "samples.npz", "--samples", "16", "--threads", "1")
@@ -31,6 +33,18 @@ def test_every_error_becomes_one_line_and_an_exit_code(capsys, error, line, code
         raise error
     assert caught.value.exit_code == code
     assert capsys.readouterr().err == f"quantlab: error: {line}\n"
+
+
+def test_after_ctrl_c_only_a_checkpoint_of_this_training_is_named(tmp_path, capsys):
+    (tmp_path / CHECKPOINT).touch()
+    os.utime(tmp_path / CHECKPOINT, (0, 0))
+    for resume, line in (
+        (False, "interrupted; nothing was kept"),
+        (True, f"interrupted; the epochs done are in {tmp_path / CHECKPOINT}; the same command with --resume goes on "),
+    ):
+        with pytest.raises(typer.Exit), reporting_errors(debug=False, folder=tmp_path, resume=resume):
+            raise KeyboardInterrupt
+        assert line in capsys.readouterr().err
 
 
 def test_without_a_terminal_nothing_shows_progress(capsys):

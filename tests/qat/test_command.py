@@ -188,6 +188,16 @@ def test_a_run_that_was_killed_resumes_to_the_same_bits(run: Callable[..., Said]
     assert all((folder / "out" / name).read_bytes() == (folder / "whole" / name).read_bytes() for name in names)
 
 
+def test_ctrl_c_in_the_first_epoch_keeps_the_statistics(run: Callable[..., Said], folder: Path):
+    (folder / "stop.py").write_text(STOPPING_FILE)
+    stopped = run("--epochs", "3", "--augment", f"{folder}/stop.py:augment", "--batch-size", "8")
+    assert (stopped.code, stopped.out) == (1, "")
+    told = (
+        f"interrupted; the statistics of 64 samples are in {folder}/out/unfinished; the same command goes on from there"
+    )
+    assert stopped.err.splitlines()[-1] == f"quantlab: error: {told}"
+
+
 def test_after_ctrl_c_the_same_command_with_resume_goes_on(run: Callable[..., Said], folder: Path):
     (folder / "stop.py").write_text(STOPPING_FILE)
     stopped = run("--epochs", "3", "--augment", f"{folder}/stop.py:augment")
