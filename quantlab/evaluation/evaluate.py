@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from quantlab.data.batch import Batches
 from quantlab.engines.engine import Engine
@@ -67,7 +67,7 @@ def evaluate(
         samples_sha256=judged.samples_sha256,
         output=judged.judgements[rows[0].name].output,
         environment=(environment := read_environment()),
-        notes=(*costs.notes, *_saturation(environment, models)),
+        notes=(*costs.notes, *_saturation(environment, models), *_about_nan(rows, judged.samples)),
     )
 
 
@@ -107,6 +107,12 @@ def _compared(row: Row, reference: Row, seed: int) -> Row:
         drop = paired_drop(reference.correct, row.correct, seed)
     pairs = zip(reference.latencies, row.latencies, strict=False)
     return dataclasses.replace(row, drop=drop, speedups=tuple(speedup(ours, other, seed) for ours, other in pairs))
+
+
+def _about_nan(rows: Sequence[Row], samples: int) -> Iterator[str]:
+    for row in rows:
+        if row.nan_samples:
+            yield f"{row.name}: the output is NaN for {row.nan_samples} of {samples} samples, which count as wrong."
 
 
 def _saturation(environment: Environment, models: Mapping[str, Model]) -> Iterator[str]:

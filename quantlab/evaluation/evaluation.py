@@ -19,6 +19,9 @@ from quantlab.evaluation.memory import Memory
 from quantlab.evaluation.size import Size
 from quantlab.fragments import folded, fragment, sentence, small_table
 
+HALF_ENGINE = "half precision"
+"""What the engine of a row calls itself where it simulates half precision: the row stands there for comparison."""
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Row:

@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from quantlab.errors import RecipeError
 from quantlab.evaluation.accuracy import PairedDrop
 from quantlab.evaluation.environment import Environment
-from quantlab.evaluation.evaluation import Evaluation, Row
+from quantlab.evaluation.evaluation import HALF_ENGINE, Evaluation, Row
 
 DEFAULT_BUDGET_POINTS = 1.0
 
 _FOR_COMPARISON = "torch eager"
-_IN_HALF = "half precision"
 
 
 def verdict(evaluation: Evaluation, *, budget_points: float = DEFAULT_BUDGET_POINTS) -> str:
@@ -40,14 +39,14 @@ def verdicts(evaluation: Evaluation, *, budget_points: float = DEFAULT_BUDGET_PO
     """
     if budget_points < 0:
         raise RecipeError(f"budget: it is {budget_points} points; give 0 or more")
-    rows = {row.name: row for row in evaluation.rows[1:] if row.engine.get("engine") != _IN_HALF}
+    rows = {row.name: row for row in evaluation.rows[1:] if row.engine.get("engine") != HALF_ENGINE}
     return {name: " ".join(_sentences(row, evaluation, budget_points)) for name, row in rows.items()}
 
 
 def _sentences(row: Row, evaluation: Evaluation, budget_points: float) -> Iterator[str]:
     yield _about_accuracy(row, budget_points)
     if row.is_simulated:
-        halves = (each for each in evaluation.rows if each.engine.get("engine") == _IN_HALF)
+        halves = (each for each in evaluation.rows if each.engine.get("engine") == HALF_ENGINE)
         yield from (sentence for half in halves for sentence in _about_half(row, half, budget_points))
     yield from _about_speed(row, evaluation.reference, evaluation.environment)
     if row.is_simulated:

@@ -8,6 +8,7 @@ from quantlab.engines import Engine, OnnxRuntime
 from quantlab.errors import EngineError
 from quantlab.evaluation import Evaluation, EvaluationSettings, evaluate
 from quantlab.evaluation.answers import NO_ANSWER
+from quantlab.evaluation.evaluation import HALF_ENGINE
 from quantlab.graph.model import Model
 from quantlab.precision import HalfPrecision, to_half
 from tests.engines.models import model_from_text
@@ -49,7 +50,7 @@ def test_half_precision_is_marked_simulated_and_its_weights_take_half_the_bytes(
     assert row.is_simulated
     assert (row.latencies, row.memory, row.nan_samples) == ((), None, 0)
     assert row.size.weight_bytes == found.reference.size.weight_bytes / 2
-    assert row.engine["engine"] == HalfPrecision().name
+    assert row.engine["engine"] == HalfPrecision().name == HALF_ENGINE
     # Eighths below 4 and sums of four of their products with eighths: float16 holds all of them exactly.
     assert row.sqnr is not None
     assert row.sqnr.is_identical
@@ -74,6 +75,7 @@ def test_outputs_that_are_nan_in_half_precision_count_as_wrong_whatever_the_labe
     assert {after for _, after in row.flips.pairs} == {NO_ANSWER}
     assert row.to_json()["sqnr"]["sqnr_db"] is None
     assert row.to_json()["nan_samples"] == fails.sum()
+    assert f"fp16: the output is NaN for {fails.sum()} of 40 samples, which count as wrong." in found.notes
 
 
 def test_a_reference_that_is_nan_is_refused_in_half_precision_too():

@@ -156,6 +156,17 @@ def test_flips_are_told_by_what_they_cost(report):
     assert "Right before, wrong now" in said
 
 
+def test_the_head_sets_half_precision_beside_the_simulated_int8_model_alone(report):
+    content = json.loads(report.to_json())
+    half = content["evaluation"]["rows"][1]
+    assert half["name"] == "fp16"
+    half["size"]["file_bytes"] = 98_760_000  # a number that no other model has
+    texts = [text for _, text in Page(to_html(Report(content))).texts]
+    assert "fp16 (simulated)" not in texts
+    assert "tensorrt (simulated)" in texts
+    assert sum(", fp16 98.76 MB" in text for text in texts) == 1
+
+
 def test_an_answer_that_is_nan_is_told_as_such(report):
     content = json.loads(report.to_json())
     told = content["flips"]["models"]["tensorrt"]
