@@ -170,7 +170,9 @@ def _notes(notes: Any) -> Iterator[RenderableType]:  # noqa: ANN401 (a list of J
 def _target_lines(name: str, target: Mapping[str, Any]) -> list[str]:
     """Return how much of a model a target quantizes, what the runtime made of it, and why the rest is float."""
     planned, floats = len(target["integer_nodes"]), target["float_nodes"]
-    lines = [f"{name}: {planned} nodes planned in integers, {len(target['tensors'])} tensors quantized{_ran(target)}."]
+    lines = [
+        f"{name}: {_nodes(planned)} planned in integers, {len(target['tensors'])} tensors quantized{_ran(target)}."
+    ]
     reasons = Counter(row["reason"] for row in floats)
     lines += [f"  {_nodes(count)} float: {reason}" for reason, count in reasons.most_common(_MOST_REASONS)]
     rest = sum(count for _, count in reasons.most_common()[_MOST_REASONS:])

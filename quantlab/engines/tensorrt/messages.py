@@ -43,6 +43,8 @@ def _where(fault: Any) -> str:  # noqa: ANN401
 
 def _reason(fault: Any) -> str:  # noqa: ANN401
     reason = "; ".join(without_noise([fault.desc()])) or str(fault.code())
+    if reason == "false":  # the condition that the parser asserts, all it says of an operator it has no layer for
+        return "it has no layer for this operator"
     advice = "; give the library or Python file that brings the operator with --plugins"
     return reason + advice if "Plugin not found" in reason else reason
 

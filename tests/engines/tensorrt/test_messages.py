@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from quantlab.engines.tensorrt.messages import shortened, without_noise
+from types import SimpleNamespace
+
+from quantlab.engines.tensorrt.messages import parse_errors, shortened, without_noise
+from tests.engines.tensorrt.fake_trt import ParserError
 
 
 def test_lines_about_the_missing_driver_and_repetitions_are_left_out() -> None:
@@ -26,3 +29,9 @@ def test_the_file_that_a_warning_begins_with_is_left_out() -> None:
 
 def test_of_many_messages_the_first_are_shown() -> None:
     assert shortened([str(number) for number in range(7)]) == "0; 1; 2; 3; 4 ... and 2 more"
+
+
+def test_an_operator_without_a_layer_is_refused_in_words() -> None:
+    fault = ParserError("Det", "det", "false")
+    parser = SimpleNamespace(num_errors=1, get_error=lambda index: fault)
+    assert parse_errors(parser) == ["node 'det' (Det): it has no layer for this operator"]
