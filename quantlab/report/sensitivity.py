@@ -88,14 +88,14 @@ def _gained(before: Row, after: Row) -> str:
 
 
 def _spread(found: Diagnosis) -> Iterator[str]:
-    """Yield that no few nodes are to blame, by what keeping the costliest float would leave."""
+    """Yield that the noise is spread over many nodes, by what keeping the costliest float would leave."""
     advice = "Another calibrator (quantlab compare) or training (quantlab qat) may gain more."
     if not found.tried:
-        yield f"Without its costliest node there is nothing left to quantize. {advice}"
+        yield f"With its costliest node float, less than half of the plan would be left in integers. {advice}"
         return
     most, before = found.tried[-1], found.sensitivity
     assert before is not None
     yield (
-        f"No few nodes are to blame: with {len(most.nodes)} of them float the output still has {most.sqnr} "
+        f"The noise is spread over many nodes: with the costliest {len(most.nodes)} float the output has {most.sqnr} "
         f"instead of {before.all_nodes.db:.1f} dB. {advice}"
     )

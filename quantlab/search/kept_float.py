@@ -1,7 +1,8 @@
 """What each node costs → which few nodes to keep float, and how much noise that leaves at the output.
 
-The costliest nodes are kept float, one more after the other. A float node still reads quantized numbers where the node
-before it writes integers, so that node is kept float with it. What follows is measured, not added up from the nodes.
+The costliest nodes are kept float, one more after the other, while half of the plan stays in integers. A float node
+still reads quantized numbers where the node before it writes integers, so that node is kept float with it. What follows
+is measured, not added up from the nodes.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def try_kept_float(
     *,
     progress: Progress = silent,
 ) -> tuple[KeptFloat, ...]:
-    """Return what keeping the costliest nodes float leaves, from few nodes to many.
+    """Return what keeping the costliest nodes float leaves, from few nodes to many, while half the plan is left.
 
     Args:
         sensitivity: what each node costs.
@@ -65,6 +66,8 @@ def try_kept_float(
     found: list[KeptFloat] = []
     with progress("keeping the costliest nodes float", None) as advance:
         for names, plan in _plans(noise.model, costly, place):
+            if 2 * len(plan.integer_nodes) < len(sensitivity.nodes):  # too much of INT8 is given up
+                break
             found.append(KeptFloat(names, len(plan.integer_nodes), noise.of(quantize(plan))))
             advance(1)
     return tuple(found)
@@ -83,12 +86,10 @@ def few_to_blame(all_nodes: Sqnr, tried: Sequence[KeptFloat]) -> KeptFloat | Non
 
 
 def _plans(model: Model, costly: Sequence[str], place: Place) -> Iterator[tuple[tuple[str, ...], Plan]]:
-    """Yield what to name and the plan without it, as long as anything is left to quantize."""
+    """Yield what to name and the plan without it."""
     seen: set[tuple[str, ...]] = set()
     for count in (count for count in _COUNTS if count <= len(costly)):
         names, plan = _with_producers(model, costly[:count], place)
-        if not plan.integer_nodes:
-            return
         if tuple(sorted(names)) not in seen:
             seen.add(tuple(sorted(names)))
             yield names, plan

@@ -78,6 +78,8 @@ def test_equal_sets_are_tried_once_and_nodes_that_cost_nothing_never():
     assert len(found) == 2
 
 
-def test_it_ends_where_nothing_would_be_quantized():
+def test_it_ends_where_less_than_half_of_the_plan_would_be_left():
     model = prepare(classifier())
+    assert target_named("tensorrt").place(model).integer_nodes == ("conv1", "conv2")
     assert tried(model, "tensorrt", "conv2", "conv1") == [("conv2",)]
+    assert tried(model, "onnxruntime", "conv2", "conv1") == []
