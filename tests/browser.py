@@ -11,6 +11,7 @@ import pytest
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
 needs_browser = pytest.mark.skipif(BROWSER is None or DRIVER is None, reason="needs chromium and chromedriver")
+_PATIENCE_S = 30  # a busy machine takes its time
 FLAGS = (
     *("--headless", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
@@ -32,3 +33,15 @@ def headless() -> Iterator[Any]:
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
     yield driver
     driver.quit()
+
+
+def follow(driver: Any, element: Any) -> None:
+    """Click what leads to another page, and wait until that page has loaded."""
+    from selenium.webdriver.support import expected_conditions
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    page = driver.find_element("tag name", "html")
+    element.click()
+    wait = WebDriverWait(driver, _PATIENCE_S)
+    wait.until(expected_conditions.staleness_of(page))
+    wait.until(lambda opened: opened.execute_script("return document.readyState") == "complete")

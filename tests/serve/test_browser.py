@@ -8,7 +8,7 @@ import pytest
 from werkzeug.serving import make_server
 
 from quantlab.serve.app import create_app
-from tests.browser import headless, needs_browser
+from tests.browser import follow, headless, needs_browser
 from tests.serve.conftest import workbench_of
 
 pytest.importorskip("selenium.webdriver", reason="needs selenium")
@@ -67,7 +67,7 @@ def test_runs_are_searched_sorted_and_chosen(browser, address):
     for box, is_enough in zip(boxes, (False, True), strict=True):
         box.click()
         assert compare.is_enabled() is is_enough
-    compare.click()
+    follow(browser, compare)
     assert "2 runs side by side" in browser.find_element("tag name", "h1").text
 
 
@@ -88,7 +88,7 @@ def test_a_file_is_sent_and_answered(browser, address, tmp_path):
     Image.new("RGB", (8, 8), "red").save(tmp_path / "red.png")
     browser.get(f"{address}/try?run=one")
     browser.find_element("id", "file").send_keys(str(tmp_path / "red.png"))
-    browser.find_element("xpath", "//button[text()='Try it']").click()
+    follow(browser, browser.find_element("xpath", "//button[text()='Try it']"))
     assert "red.png" in browser.find_element("tag name", "figcaption").text
     assert browser.find_element("css selector", "img.seen").size["width"] > 100
     assert browser.get_log("browser") == []
