@@ -29,7 +29,8 @@ Runtime = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="onnxruntime, tensorrt or tensorrt_rtx; the one the model was made for if not given.",
+        help="onnxruntime, tensorrt or tensorrt_rtx; if not given the one the model was made for, which is onnxruntime "
+        "where the model does not say.",
     ),
 ]
 Require = Annotated[
