@@ -42,6 +42,9 @@ class Built:
         """What the builder made of each node."""
         return None if self.deployment is None else self.deployment.audit
 
+    def __str__(self) -> str:
+        return f"No plan was built: {self.fault}" if self.deployment is None else str(self.deployment)
+
 
 def check_build(recipe: Recipe, folder: RunFolder | None) -> None:
     """Check, before anything is read, that a recipe's plan can be built here.

@@ -47,6 +47,7 @@ def plans_in(folder: Path) -> list[str]:
 @pytest.mark.tensorrt
 def test_a_run_with_build_leaves_a_plan_of_its_int8_model_and_audits_it(tmp_path: Path) -> None:
     run = run_in(tmp_path, layer_samples=4, build_options={"runtime": "tensorrt_rtx"})
+    assert str(run.quantized["tensorrt"].built).startswith(f"{tmp_path / PLAN}: ")
     model = load(tmp_path / "model.tensorrt.int8.onnx")
     _, record = read_plan(tmp_path / PLAN, model=model)
     content = json.loads((tmp_path / "report.json").read_text())
@@ -99,6 +100,7 @@ def test_a_build_that_fails_costs_the_plan_only(tmp_path: Path) -> None:
     (warning,) = [text for text in content["warnings"] if "no plan was built" in text]
     assert "within 0.01 s" in warning
     assert run.quantized["tensorrt"].audit is None
+    assert str(run.quantized["tensorrt"].built).startswith("No plan was built: ")
     assert "No plan was built" in to_text(run.report)
     assert "No plan was built" in to_html(run.report)
 
