@@ -61,9 +61,12 @@ def error_sentences(target: Mapping[str, Any]) -> list[str]:
     Args:
         target: its section of a report; reports made before layers were looked at give none.
     """
-    errors = (target.get("layers") or {}).get("errors") or {"outputs": []}
+    layers = target.get("layers") or {}
+    errors = layers.get("errors") or {"outputs": []}
+    samples = layers.get("noise_samples")
+    on = f" on {samples} samples" if samples else ""  # few, hence not the SQNR of the evaluation
     return [
-        f"Output {each['output']}: quantization error {decibels(each['quantization'])}; runtime error of "
+        f"Output {each['output']}{on}: quantization error {decibels(each['quantization'])}; runtime error of "
         f"{errors['runtime']} {decibels(each['runtime'])}; together {decibels(each['together'])}."
         for each in errors["outputs"]
     ]

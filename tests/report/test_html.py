@@ -259,5 +259,6 @@ def test_the_error_of_quantization_and_that_of_the_runtime_are_told_apart(report
     assert errors["onnxruntime"]["runtime"].startswith("onnxruntime ")
     assert [each["output"] for each in errors["onnxruntime"]["outputs"]] == ["scores"]
     assert f"runtime error of {errors['onnxruntime']['runtime']}" in said
-    assert "Output scores: quantization error" in to_text(report)
+    samples = report.content["targets"]["onnxruntime"]["layers"]["noise_samples"]
+    assert f"Output scores on {samples} samples: quantization error" in to_text(report)
     assert errors["tensorrt"] == {"runtime": None, "runtime_reason": "its runtime is not here", "outputs": []}
