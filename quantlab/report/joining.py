@@ -85,11 +85,15 @@ class Joined:
         values = {name: tuple(recipe.get(name) for recipe in recipes) for name in names}
         return {name: each for name, each in values.items() if any(value != each[0] for value in each)}
 
+    @property
+    def is_of_one_machine(self) -> bool:
+        """Whether all runs were made on machines alike, so that their milliseconds can be set side by side."""
+        return len({_machine(report) for report in self.runs.values()}) == 1
+
     def sentences(self) -> tuple[str, ...]:
         """Return what a reader must know: differences that show, those that cannot be paired, different machines."""
         said = [_sentence(row) for row in self.rows if row.difference is not None and not _is_float(row)]
-        machines = {_machine(report) for report in self.runs.values()}
-        if len(machines) > 1:
+        if not self.is_of_one_machine:
             said.append("The runs were made on different machines: compare speedups, not milliseconds.")
         elif len(self.runs) > 1:
             said.append("Milliseconds of different runs were not measured in turns; each speedup was, within its run.")

@@ -3,6 +3,7 @@
 import copy
 import csv
 import io
+import re
 
 import numpy as np
 import pytest
@@ -70,6 +71,31 @@ def test_other_samples_are_not_paired_and_the_reason_is_told(reports):
         assert difference.interval is None
         assert difference.points is not None
     assert "not paired: the two runs were not judged on the same samples" in " ".join(joined.sentences())
+
+
+def timed(report: Report, median_ms: float, speedup: float) -> Report:
+    """Return the report as if its models had been timed."""
+    rows = copy.deepcopy(report.content["evaluation"]["rows"])
+    interval = [speedup - 0.1, speedup + 0.1]
+    for row, median in zip(rows, (median_ms, median_ms / speedup), strict=True):
+        row["latencies"] = [
+            {"batch_size": 1, "median_ms": median, "p90_ms": 9.0, "p99_ms": 9.0, "images_per_second": 1}
+        ]
+    rows[1]["speedups"] = [{"ratio": speedup, "interval": interval}]
+    return changed(report, rows=rows)
+
+
+def test_the_page_draws_accuracy_against_latency_and_on_several_machines_against_speedup(reports):
+    assert "Accuracy against latency" not in Page(joined_to_html(join(reports))).said()
+    runs = {"base": timed(reports["base"], 8.0, 2.0), "crude": timed(reports["crude"], 4.0, 4.0)}
+    said = Page(joined_to_html(join(runs))).said()
+    assert "Accuracy against latency" in said
+    assert re.search(r"crude, onnxruntime: 1 ms, \d+\.\d\d %", said)
+    environment = {**reports["crude"].content["evaluation"]["environment"], "cpu": "another"}
+    apart = Page(joined_to_html(join({**runs, "crude": changed(runs["crude"], environment=environment)}))).said()
+    assert "crude, onnxruntime: 4.00×, " in apart
+    assert "base, fp32: 1.00×, " in apart
+    assert not re.search(r"\d ms, ", apart)
 
 
 def test_a_report_from_before_samples_were_told_is_joined_but_not_paired(reports):

@@ -13,7 +13,8 @@ from xml.etree.ElementTree import Element
 from quantlab.markup import Child, element
 
 _WIDTH, _HEIGHT = 640.0, 200.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 70.0, 110.0, 14.0, 28.0
+# At the left numbers have room also where the style sheet writes them larger, on a narrow page.
+_LEFT, _RIGHT, _TOP, _BOTTOM = 90.0, 24.0, 14.0, 28.0
 _SPREAD_OF_LOGARITHMS = 10.0
 
 Place = Callable[[float], float]
@@ -54,7 +55,13 @@ def curves(title: str, lines: Sequence[Curve]) -> Element:
     said = "; ".join(f"{line.name}: {', '.join(f'{value:.4g}' for _, value in line.points)}" for line in shown)
     size = f"0 0 {_WIDTH:g} {_HEIGHT:g}"
     drawing = element("svg", *parts, viewBox=size, role="img", aria_label=f"{head} by epoch. {said}", class_="curves")
-    return element("figure", element("figcaption", f"{head}, by epoch"), drawing)
+    return element("figure", element("figcaption", f"{head}, by epoch", *_keys(shown)), drawing)
+
+
+def _keys(lines: Sequence[Curve]) -> list[Element]:
+    """Return what each line is called beside a piece of it; below the drawing it would be read too late."""
+    pieces = (element("span", class_=f"key c{place}", aria_hidden="true") for place in range(len(lines)))
+    return [element("span", piece, line.name, class_="keyed") for piece, line in zip(pieces, lines, strict=False)]
 
 
 def _across(epochs: Sequence[int]) -> Place:
@@ -89,10 +96,6 @@ def _line(line: Curve, place: int, across: Place, up: Place) -> list[Element]:
     for (epoch, value), (x, y) in zip(line.points, at, strict=True):
         told = element("title", f"{line.name}, {'epoch ' + str(epoch) if epoch else 'start'}: {value:.4g}")
         parts.append(element("circle", told, cx=f"{x:.1f}", cy=f"{y:.1f}", r="3.5", class_=f"point k{place}"))
-    key = _TOP + 4 + 18 * place
-    x = _WIDTH - _RIGHT + 14
-    parts.append(element("polyline", points=f"{x:g},{key:g} {x + 22:g},{key:g}", class_=f"curve k{place}"))
-    parts.append(_text(line.name, x + 28, key + 4, anchor="start"))
     return parts
 
 
