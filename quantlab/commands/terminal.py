@@ -97,13 +97,13 @@ def print_result(result: Mapping[str, Any], render: Callable[[], RenderableType 
 
     made = render()
     shown = Prose(made, hang=4) if isinstance(made, str) else made
-    if sys.stdout.isatty():
-        Console(highlight=False).print(shown, crop=False)
-        return
-    console = Console(width=REPORT_WIDTH, highlight=False, color_system=None)
+    is_terminal = sys.stdout.isatty()
+    plain: Mapping[str, Any] = {} if is_terminal else {"width": REPORT_WIDTH, "color_system": None}
+    console = Console(highlight=False, **plain)
     with console.capture() as capture:
         console.print(shown, crop=False)
-    typer.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
+    lines = capture.get().rstrip().splitlines()
+    typer.echo("\n".join(lines if is_terminal else map(str.rstrip, lines)))
 
 
 def print_report(report: Report, folder: Path | None, *, as_json: bool) -> None:
