@@ -15,7 +15,7 @@ EPILOG = """\b
 Examples:
   quantlab inspect net.onnx
   quantlab inspect net.onnx --plan --target tensorrt
-  quantlab inspect transformers:swin,depths=[1,1],num_heads=[2,4] --plan
+  quantlab inspect 'transformers:swin,depths=[1,1],num_heads=[2,4]' --plan
   quantlab inspect runs/digits-entropy/model.onnxruntime.int8.onnx
 """
 

@@ -19,7 +19,7 @@ Examples:
   quantlab qat --model net.onnx --data train.npz --learn-scales --augment shift.py:make
   quantlab qat --model of-another-tool.onnx --reference net.onnx --data train.npz --loss both
   quantlab qat --model net.onnx --data train.npz --dry-run
-  quantlab qat --resume        after Ctrl-C or a kill: the same command, and this
+  quantlab qat --resume        # after Ctrl-C or a kill: the same command, and this
 """
 
 

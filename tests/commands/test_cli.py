@@ -10,6 +10,7 @@ from quantlab.calibrators import CALIBRATORS
 from quantlab.cli import build_app, main
 from quantlab.targets import TARGETS
 from tests.commands.conftest import Quantlab
+from tests.commands.examples import all_commands, examples_of, words_of
 
 COMMANDS = [command.name or "" for command in build_app().registered_commands]
 NET = ("--model", "net.onnx", "--data", "samples.npz")
@@ -17,12 +18,33 @@ FAST = ("--samples", "16", "--threads", "1", "--eval-samples", "4", "--no-latenc
 
 
 def test_every_command_has_a_page_of_help_with_an_example(capsys):
-    for command in COMMANDS:
-        assert main([command, "--help"]) == 0
+    for path, command in all_commands().items():
+        assert main([*path, "--help"]) == 0
         said = capsys.readouterr()
-        assert f"  quantlab {command}" in said.out
+        assert examples_of(command), path
+        assert all(example in said.out for example in examples_of(command)), path
         assert said.err == ""
         assert max(map(len, said.out.splitlines())) <= 100
+
+
+def test_every_example_of_the_help_is_a_line_that_can_be_typed():
+    for path, command in all_commands().items():
+        for example in examples_of(command):
+            words = words_of(example)
+            assert tuple(words[: len(path) + 1]) == ("quantlab", *path)
+            command.make_context(example, words[len(path) + 1 :])  # raises where an option or an argument is wrong
+
+
+def test_one_word_means_one_thing_in_every_command():
+    options = {
+        path: {word: parameter for parameter in command.params for word in parameter.opts}
+        for path, command in all_commands().items()
+    }
+    for word in ("--json", "--quiet", "--debug", "--dry-run", "--resume", "--no-latency", "--threads", "--seed"):
+        texts = {parameters[word].help for parameters in options.values() if word in parameters}
+        assert len(texts) == 1 or word == "--seed", (word, texts)
+    unlike = {path for path, parameters in options.items() if not {"--json", "--quiet", "--debug"} <= parameters.keys()}
+    assert unlike == {("serve",)}  # which has no result, and ends when it is told to
 
 
 def test_the_help_lists_every_command_in_a_whole_sentence(capsys):
