@@ -20,6 +20,7 @@ from quantlab.errors import AnotherRankFailed, EngineError
 # A rank may wait so long for another, which may have much larger samples.
 _PATIENCE = timedelta(hours=2)
 _FAILED = "quantlab.failed"
+_AGAIN = "start the same command again, a training with --resume"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +102,13 @@ def joined(device: str = "cpu") -> Iterator[Ranks]:
 
     Raises:
         AnotherRankFailed: in every process but the first to fail, whose own error is the one to tell.
+        EngineError: another process is gone and has told nobody why, as one that was killed.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or "RANK" not in os.environ:
         yield ALONE
         return
+    # Else torch itself prints a trace of its C++ where another process is gone; it reads this when it is imported.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     import torch
     from torch import distributed
     from torch.distributed.rendezvous import rendezvous
@@ -124,18 +128,38 @@ def joined(device: str = "cpu") -> Iterator[Ranks]:
         )
         yield ranks
     except (Exception, KeyboardInterrupt) as error:
-        is_first = _is_first_to_fail(store)
+        failed = _failed_so_far(store)
         if not has_cuda and distributed.is_initialized():
             distributed.destroy_process_group()  # others that wait for this process must not wait on
-        if is_first:
-            raise
-        raise AnotherRankFailed(f"process {ranks.number} ends, because another one failed") from error
+        if failed is None:
+            raise EngineError(
+                f"process {ranks.number} ends, because the first one is gone; if that has not told why, it was killed, "
+                f"perhaps for want of memory: {_AGAIN}"
+            ) from error
+        if failed > 1:
+            raise AnotherRankFailed(f"process {ranks.number} ends, because another one failed") from error
+        if _is_broken_connection(error):
+            raise EngineError(
+                f"process {ranks.number} ends, because another one is gone without a word: killed, perhaps for want of "
+                f"memory, or its machine is lost; {_AGAIN}"
+            ) from error
+        raise
     distributed.destroy_process_group()
 
 
-def _is_first_to_fail(store: object) -> bool:
-    """Whether no other process has failed yet; what fails because another went away fails after it."""
+def _failed_so_far(store: object) -> int | None:
+    """Return how many processes have failed, this one included, or None where whoever counts is gone.
+
+    What fails because another went away fails after it.
+    """
     try:
-        return int(store.add(_FAILED, 1)) == 1  # type: ignore[attr-defined] # torch is not imported here
-    except RuntimeError:  # whoever kept the store is gone
-        return False
+        return int(store.add(_FAILED, 1))  # type: ignore[attr-defined] # torch is not imported here
+    except RuntimeError:
+        return None
+
+
+def _is_broken_connection(error: BaseException) -> bool:
+    """Whether an error is one of exchanging with other processes; gloo has no type of its own for it."""
+    from torch import distributed
+
+    return isinstance(error, distributed.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error))

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +16,18 @@ import typer
 
 from quantlab.commands.terminal import reporting_errors
 from quantlab.errors import DataError
+from quantlab.job import Job
 from quantlab.qat.hooks import Hooks
 from quantlab.qat.loop import fit
 from quantlab.ranks import Ranks, joined
 from quantlab.resume import collect_for
 from quantlab.torchgraph.module import GraphModule
-from tests.qat.networks import small_job, start_of
+from tests.qat.networks import joined_network, small_job, start_of
 from tests.qat.test_loop import are_equal, noisy, parameters, training_of
 
-TRAINING: dict[str, Any] = {"epochs": 2, "learn_scales": True, "loss": "both", "optimizer": "sgd", "samples": 61}
+TRAINING: dict[str, Any] = {
+    "epochs": 2, "learn_scales": True, "loss": "both", "optimizer": "sgd", "ema_decay": 0.8, "samples": 61,
+}  # fmt: skip
 
 
 class Stopped(Exception):
@@ -35,7 +42,7 @@ def collect(ranks: Ranks, folder: Path) -> None:
 
 def train(ranks: Ranks, folder: Path) -> None:
     torch.set_num_threads(1)
-    job = small_job()
+    job = shared_job()
     start = start_of(job)
     plain = training_of(job, start, **TRAINING)
     history = fit(with_ranks(plain, ranks))
@@ -43,6 +50,11 @@ def train(ranks: Ranks, folder: Path) -> None:
     (folder / f"{ranks.number}.json").write_text(json.dumps(told))
     torch.save(parameters(plain), folder / f"{ranks.number}.pt")
     resume(ranks, folder, job, start)
+
+
+def shared_job() -> Job:
+    """Return the job of a network that has a scale of several Q/DQ pairs."""
+    return small_job(joined_network(), "tensorrt")
 
 
 def resume(ranks: Ranks, folder: Path, job, start) -> None:
@@ -74,10 +86,26 @@ def fail(ranks: Ranks, folder: Path) -> None:
     ranks.gathered(b"waits for the other")
 
 
+def die(ranks: Ranks, folder: Path, number: int) -> None:
+    if ranks.number == number:
+        os.kill(os.getpid(), signal.SIGKILL)
+    ranks.gathered(b"waits for the other")
+    ranks.gathered(b"and again, since the first may have answered once")
+
+
+ACTIONS: dict[str, Callable[[Ranks, Path], None]] = {
+    "collect": collect,
+    "train": train,
+    "fail": fail,
+    "first dies": partial(die, number=0),
+    "second dies": partial(die, number=1),
+}
+
+
 def main() -> None:
     try:
         with reporting_errors(debug=False), joined() as ranks:
-            {"collect": collect, "train": train, "fail": fail}[sys.argv[1]](ranks, Path(sys.argv[2]))
+            ACTIONS[sys.argv[1]](ranks, Path(sys.argv[2]))
     except typer.Exit as ended:
         sys.exit(ended.exit_code)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from quantlab.resume import collect_for, part_of
 from quantlab.stats.table import Statistics
 from tests.qat.networks import small_job, start_of
 from tests.qat.test_loop import parameters, training_of
-from tests.ranks_worker import TRAINING
+from tests.ranks_worker import TRAINING, shared_job
 
 pytestmark = pytest.mark.torch
 
@@ -114,8 +115,10 @@ def test_training_together_is_training_alone_and_equal_in_all_processes(tmp_path
     assert told[0] == told[1]
     first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
-    job = small_job()
-    alone = training_of(job, start_of(job), **TRAINING)
+    job = shared_job()
+    start = start_of(job)
+    assert any(point.shared_with for point in start.plan.points)
+    alone = training_of(job, start, **TRAINING)
     losses = [record.loss for record in fit(alone).records]
     # Gradients are added up in another order; a value near a half step may then round to the other side.
     assert told[0]["losses"][1:] == pytest.approx(losses[1:], rel=1e-3)
@@ -128,3 +131,17 @@ def test_a_process_that_fails_ends_all_and_tells_why_once(tmp_path):
     assert [each.returncode for each in ended] == [1, 1]
     assert [each.stderr.count("quantlab: error") for each in ended] == [0, 1]
     assert "quantlab: error: sample 7: it cannot be read" in ended[1].stderr
+
+
+@pytest.mark.parametrize(
+    ("dead", "told"), [("second dies", "another one is gone without a word"), ("first dies", "the first one is gone")]
+)
+def test_a_process_that_is_killed_leaves_no_other_waiting(dead: str, told: str, tmp_path):
+    ended = processes(dead, tmp_path, 2)
+    survivor, killed = sorted(ended, key=lambda process: process.returncode, reverse=True)
+    assert (survivor.returncode, killed.returncode) == (1, -signal.SIGKILL)
+    # Torch, which this worker imports before it joins, may have shown a trace of its own.
+    line = survivor.stderr.splitlines()[-1]
+    assert line.startswith("quantlab: error: process ")
+    assert told in line
+    assert line.endswith("start the same command again, a training with --resume")
