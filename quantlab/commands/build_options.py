@@ -22,8 +22,8 @@ Shapes = Annotated[
     list[str] | None,
     typer.Option(
         metavar="INPUT:MIN,USUAL,MAX",
-        help="With --build: shapes of an input, such as x:1x3x224x224,8x3x224x224,32x3x224x224; batches 1,8,32 if not "
-        "given, other free axes as in the data; repeatable.",
+        help="With --build: shapes of an input, such as x:1x3x224x224,8x3x224x224,32x3x224x224; of an input "
+        "that is itself a shape, its values; batches 1,8,32 if not given, other free axes as in the data; repeatable.",
     ),
 ]
 ComputeCapabilities = Annotated[

@@ -10,6 +10,8 @@ from quantlab.run_build import Built
 SAME = "The same with NVIDIA's own tools, called in the folder of the run:"
 """What is said above the command lines of a build."""
 
+_MOST_WARNINGS = 5
+
 
 def built_section(built: Built) -> dict[str, Any]:
     """Return plain values; the single layers are in the side-car of the plan."""
@@ -53,16 +55,16 @@ def built_lines(build: Mapping[str, Any], files: Mapping[str, Any]) -> Iterator[
     size = "" if size_bytes is None else f" of {_megabytes(size_bytes)}"
     who = f"{build['runtime']} {build['version']}"
     yield f"TensorRT plan{size}, built by {who} in {build['seconds']:.1f} s for {build['built_for']}."
-    memory = ", ".join(
-        f"{what} {_megabytes(build[key])}"
-        for what, key in (("weights", "weights_bytes"), ("activations", "activations_bytes"))
-        if build[key] is not None
-    )
+    parts = (("weights {}", "weights_bytes"), ("activations {} at the largest shapes", "activations_bytes"))
+    memory = ", ".join(text.format(_megabytes(build[key])) for text, key in parts if build[key] is not None)
     yield (
         f"{build['layers']} layers, {build['int8_layers']} of them multiply in INT8{f'; {memory}' if memory else ''}."
     )
     yield from (_shapes_sentence(*item) for item in build["shapes"].items())
-    yield from (f"The builder warns: {warning}" for warning in build["warnings"])
+    warnings = build["warnings"]
+    yield from (f"The builder warns: {warning}" for warning in warnings[:_MOST_WARNINGS])
+    if len(warnings) > _MOST_WARNINGS:
+        yield f"{len(warnings) - _MOST_WARNINGS} more of its warnings are in {build['plan']}.json."
 
 
 def _shapes_sentence(name: str, shapes: str) -> str:
