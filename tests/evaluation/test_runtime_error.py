@@ -95,11 +95,13 @@ def test_a_model_for_tensorrt_is_run_where_there_is_a_gpu(
     run: quantlab.Run, monkeypatch: pytest.MonkeyPatch, tmp_path
 ) -> None:
     int8 = run.quantized["tensorrt"].model
-    without = diff(run.model, int8, Samples(images()), engine=FUSED)
+    with monkeypatch.context() as there_is_no_gpu:
+        there_is_no_gpu.setattr("quantlab.contenders.current_gpu", lambda: None)
+        without = diff(run.model, int8, Samples(images()), engine=FUSED)
+        with pytest.raises(EngineError, match="compare where there is one"):
+            diff(run.model, int8, Samples(images()), runtime="tensorrt", engine=FUSED)
     assert without.runtime is None
     assert without.runtime_reason == "tensorrt needs an NVIDIA GPU with a driver, and there is none here"
-    with pytest.raises(EngineError, match="compare where there is one"):
-        diff(run.model, int8, Samples(images()), runtime="tensorrt", engine=FUSED)
     trt, memories = play_machine(monkeypatch)
     found = diff(run.model, int8, Samples(images()), engine=FUSED)
     assert found.runtime is not None

@@ -146,7 +146,8 @@ def test_what_a_custom_operator_leaves_is_not_guessed():
     text = """
     <ir_version: 10, opset_import: ["": 18, "mine": 1]> g (float[4] x) => (float[4] y) {
       [odd] h = mine.Odd(x)
-      [relu] y = Relu(h)
+      [relu] r = Relu(h)
+      [again] y = mine.Odd(r)
     }
     """
     half = to_half(model_from_text(text, {}))
