@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from quantlab.commands import options
+from quantlab.commands import completion, options
 from quantlab.commands.terminal import print_result, progress_bars, reporting_errors
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ Runtime = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
+        autocompletion=completion.audited_runtimes,
         help="onnxruntime, tensorrt or tensorrt_rtx; if not given the one the model was made for, which is onnxruntime "
         "where the model does not say.",
     ),

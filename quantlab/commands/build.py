@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from quantlab.commands import options
+from quantlab.commands import completion, options
 from quantlab.commands.settings import torch_settings
 from quantlab.commands.terminal import print_result, progress_bars, reporting_errors
 
@@ -38,6 +38,7 @@ Precisions = Annotated[
     typer.Option(
         "--precision",
         metavar="P",
+        autocompletion=completion.precisions,
         help="fp32, fp16, int8 (the rest float32) or int8+fp16; the types that stand in the model if not given; "
         "repeatable.",
     ),

@@ -11,12 +11,18 @@ from typing import Annotated, Any
 
 import typer
 
+from quantlab.commands import completion
+
 Build = Annotated[
     bool, typer.Option("--build", help="Build the TensorRT plan of the model for tensorrt too, and audit its layers.")
 ]
 Runtime = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="With --build: tensorrt or tensorrt_rtx; the one installed if not given."),
+    typer.Option(
+        metavar="NAME",
+        autocompletion=completion.runtimes,
+        help="With --build: tensorrt or tensorrt_rtx; the one installed if not given.",
+    ),
 ]
 Shapes = Annotated[
     list[str] | None,

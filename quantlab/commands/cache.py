@@ -47,7 +47,12 @@ Out = Annotated[Path | None, typer.Option(help="Folder to write; default: runs/M
 Source = Annotated[Path, typer.Argument(help="The folder of a run, or a quantized .onnx file.")]
 Written = Annotated[Path, typer.Argument(help="The cache to write.")]
 Version = Annotated[str, typer.Option("--trt-version", "--version", help="The TensorRT that will read the cache.")]
-Algorithm = Annotated[str, typer.Option(help="Which calibrator class will read the cache: entropy2 or minmax.")]
+Algorithm = Annotated[
+    str,
+    typer.Option(
+        autocompletion=completion.algorithms, help="Which calibrator class will read the cache: entropy2 or minmax."
+    ),
+]
 
 
 @app.command("import", epilog=_IMPORT_EPILOG)

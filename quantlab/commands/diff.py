@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from quantlab.commands import options
+from quantlab.commands import completion, options
 from quantlab.commands.settings import preprocess_settings, torch_settings
 from quantlab.commands.terminal import print_result, progress_bars, reporting_errors
 
@@ -25,6 +25,7 @@ Runtime = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
+        autocompletion=completion.runners,
         help="Run SECOND on it too: onnxruntime, tensorrt, tensorrt_rtx or none; if not given, on the one it was made "
         "for, where that runs here.",
     ),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from quantlab.commands import options
+from quantlab.commands import completion, options
 from quantlab.commands.settings import chosen_engine, latency_batches, preprocess_settings, torch_settings
 from quantlab.commands.terminal import print_result, progress_bars, reporting_errors
 
@@ -32,7 +32,10 @@ Models = Annotated[
 EngineName = Annotated[
     str,
     typer.Option(
-        "--engine", metavar="NAME", help="What runs the .onnx files: onnxruntime, or tensorrt, which builds them first."
+        "--engine",
+        metavar="NAME",
+        autocompletion=completion.judging_engines,
+        help="What runs the .onnx files: onnxruntime, or tensorrt, which builds them first.",
     ),
 ]
 CudaGraph = Annotated[

@@ -37,6 +37,7 @@ FreeAxes = Annotated[
     str | None,
     typer.Option(
         metavar="WHICH",
+        autocompletion=completion.free_axes,
         help="Of a torch model: `batch`; `size` for height and width, or length, too; or `none`; batch if not given.",
     ),
 ]
@@ -60,6 +61,7 @@ Preprocess = Annotated[
     str | None,
     typer.Option(
         metavar="SETTINGS",
+        autocompletion=completion.presets,
         help="How images become inputs: `imagenet`, `unit` or another preset, settings such as "
         "resize=256,crop=224,mean=0.5:0.5:0.5, or a preset with settings behind it.",
     ),
@@ -148,7 +150,9 @@ TopK = Annotated[
 Engine = Annotated[
     str,
     typer.Option(
-        metavar="NAME", help="What computes activations while collecting: onnxruntime, or torch, which counts on a GPU."
+        metavar="NAME",
+        autocompletion=completion.collectors,
+        help="What computes activations while collecting: onnxruntime, or torch, which counts on a GPU.",
     ),
 ]
 Device = Annotated[
@@ -167,7 +171,11 @@ Libraries = Annotated[
 ]
 Runtime = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="tensorrt or tensorrt_rtx; the one that is installed if not given."),
+    typer.Option(
+        metavar="NAME",
+        autocompletion=completion.runtimes,
+        help="tensorrt or tensorrt_rtx; the one that is installed if not given.",
+    ),
 ]
 Shapes = Annotated[
     list[str] | None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from quantlab.commands import options
+from quantlab.commands import completion, options
 from quantlab.commands.terminal import print_result, progress_bars, reporting_errors
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ Format = Annotated[
     typer.Option(
         "--format",
         metavar="NAME",
+        autocompletion=completion.formats,
         help="terminal, html (one page that any browser opens), markdown (for a pull request) or csv.",
     ),
 ]
@@ -57,7 +58,7 @@ def report(
         from quantlab.recipe import check_name
         from quantlab.report.joining import load_runs
 
-        check_name("--format", format_name, ("terminal", *_WRITERS))
+        check_name("--format", format_name, FORMATS)
         if json and format_name != "terminal":
             raise typer.BadParameter("it and --format exclude each other; leave one of them out", param_hint="--json")
         bars = progress_bars(quiet=quiet)
@@ -119,3 +120,5 @@ def _csv(runs: Mapping[str, Report]) -> str:
 
 
 _WRITERS: Mapping[str, Callable[[Mapping[str, Report]], str]] = {"html": _page, "markdown": _markdown, "csv": _csv}
+FORMATS = ("terminal", *_WRITERS)
+"""What `--format` takes."""

@@ -26,7 +26,7 @@ from quantlab.files import replacing
 
 Algorithm = Literal["entropy2", "minmax"]
 
-_ALGORITHMS: dict[str, str] = {"entropy2": "EntropyCalibration2", "minmax": "MinMaxCalibration"}
+ALGORITHMS: dict[str, str] = {"entropy2": "EntropyCalibration2", "minmax": "MinMaxCalibration"}
 # The version may be a placeholder, such as 8XXX, in what other tools write.
 _HEADER = re.compile(r"TRT-(?P<version>[^-]+)-(?P<algorithm>\w+)")
 _BITS = re.compile(r"(?:0[xX])?([0-9a-fA-F]{1,8})")
@@ -91,15 +91,15 @@ def header_for(version: str, algorithm: str) -> str:
     Raises:
         RecipeError: there is no such version or algorithm.
     """
-    if algorithm not in _ALGORITHMS:
-        raise RecipeError(f"algorithm {algorithm!r} is unknown; use one of {', '.join(_ALGORITHMS)}")
+    if algorithm not in ALGORITHMS:
+        raise RecipeError(f"algorithm {algorithm!r} is unknown; use one of {', '.join(ALGORITHMS)}")
     parts = _version_of(version)
     if parts is None:
         raise RecipeError(f"TensorRT version {version!r} is not of the form 8.6.1 or 8601; `trtexec` prints yours")
     major, minor, patch = parts
     # NV_TENSORRT_VERSION in NvInferVersion.h; TensorRT 10 widened the fields.
     number = major * 10_000 + minor * 100 + patch if major >= 10 else major * 1000 + minor * 100 + patch
-    return f"TRT-{number}-{_ALGORITHMS[algorithm]}"
+    return f"TRT-{number}-{ALGORITHMS[algorithm]}"
 
 
 def read_cache(path: str | Path) -> CalibrationCache:

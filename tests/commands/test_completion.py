@@ -33,6 +33,16 @@ def completed(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         ("quantlab ptq --weight-ranges ", ["absmax", "mse"]),
         ("quantlab ptq --weight-scales per-t", ["per-tensor"]),
         ("quantlab ptq --calibrator x", []),
+        ("quantlab ptq --engine t", ["torch"]),
+        ("quantlab evaluate --engine t", ["tensorrt"]),
+        ("quantlab build --precision int8", ["int8", "int8+fp16"]),
+        ("quantlab build --runtime tensorrt_", ["tensorrt_rtx"]),
+        ("quantlab audit --runtime o", ["onnxruntime"]),
+        ("quantlab diff --runtime n", ["none"]),
+        ("quantlab report --format m", ["markdown"]),
+        ("quantlab inspect --free-axes s", ["size"]),
+        ("quantlab ptq --preprocess im", ["imagenet"]),
+        ("quantlab cache export --algorithm e", ["entropy2"]),
     ],
 )
 def test_commands_options_and_the_names_they_take_are_completed(line, expected, monkeypatch, capsys):
