@@ -35,8 +35,8 @@ slow: $(DEV)  ## real architectures through every target (minutes)
 	$(PIP) transformers scikit-image
 	$(BIN)/python -m pytest -m slow
 
-docs-check: $(DEV)  ## run every command and Python example of README on stand-in files
-	$(BIN)/python -m pytest -m 'docs or not docs' tests/test_readme.py tests/test_readme_commands.py
+docs-check: $(DEV)  ## run every command and example of README and of --help on stand-in files
+	$(BIN)/python -m pytest -m 'docs or not docs' tests/test_readme.py tests/test_readme_commands.py tests/test_help_commands.py
 
 lint: $(DEV)  ## lint, formatting and types
 	$(BIN)/ruff check .
