@@ -172,6 +172,26 @@ def test_the_page_computes_the_scale_and_the_error_of_the_arithmetic(browser, ad
     assert cost["sqnr"] == pytest.approx(10 * np.log10(power / noise), abs=0.01)
 
 
+def test_names_of_near_points_cover_neither_points_nor_each_other(browser, address):
+    opened(browser, address, width=390)
+    script = """
+      const canvas = document.createElement("canvas"), ctx = canvas.getContext("2d");
+      const u = { ctx, bbox: { left: 60, top: 10, width: 280, height: 200 } };
+      const spots = [[300, 30], [304, 32], [298, 60], [62, 30], [180, 208]];
+      const boxes = spots.map(([x, y]) => [x - 6, y - 6, x + 6, y + 6]);
+      spots.forEach((spot, k) => nameBeside(u, `onnxruntime ${k}`, spot, "#000", boxes));
+      return boxes;
+    """
+    boxes = browser.execute_script(script)
+    names = boxes[5:]
+    assert len(names) == 5
+    for index, name in enumerate(names):
+        assert 60 <= name[0] < name[2] <= 340
+        assert 10 <= name[1] < name[3] <= 210
+        for other in boxes[: 5 + index]:
+            assert name[0] >= other[2] or name[2] <= other[0] or name[1] >= other[3] or name[3] <= other[1]
+
+
 def test_a_page_prints_in_light_colours_whatever_the_theme(browser, address):
     opened(browser, address, is_dark=True)
     pdf = browser.execute_cdp_cmd("Page.printToPDF", {"printBackground": False})["data"]

@@ -56,7 +56,7 @@ def test_the_curves_tell_every_epoch_and_are_logarithmic_where_losses_are_far_ap
     assert "Loss, logarithmic, by epoch" in said
     assert "<title>held out, start: 0.5</title>" in said
     assert "<title>trained on, epoch 2: 0.3</title>" in said
-    assert "Accuracy, held out, by epoch" in said
+    assert "Accuracy in %, held out, by epoch" in said
     assert re.search(r'<span [^>]*class="key c1"[^>]*></span>held out', said)
     assert "<title>weights, epoch 1: 0.001</title>" in said
 

@@ -59,16 +59,27 @@ addEventListener("afterprint", () => {
   redraw();
 });
 
-// Text beside a point on the canvas, kept inside the plot.
-function note(u, text, x, y, style) {
-  const { ctx } = u, ratio = devicePixelRatio;
+// A name beside a point on the canvas, in the point's colour: at the first place within the plot that is free of points,
+// of their intervals and of the names before; a box is [left, top, right, bottom].
+function nameBeside(u, text, [x, y], style, taken) {
+  const { ctx } = u, ratio = devicePixelRatio, { left, top, width, height } = u.bbox;
   ctx.save();
   ctx.font = `${12 * ratio}px system-ui, sans-serif`;
+  const wide = ctx.measureText(text).width, high = 14 * ratio, gap = 9 * ratio, places = [];
+  for (const down of [0, -1, 1, -2, 2, -3, 3]) {
+    for (const from of [x + gap, x - gap - wide, ...(down ? [x - wide / 2] : [])]) {
+      const middle = y + 1.2 * high * down;
+      places.push([from, middle - high / 2, from + wide, middle + high / 2]);
+    }
+  }
+  const isFree = (box) => box[0] >= left && box[2] <= left + width && box[1] >= top && box[3] <= top + height
+    && !taken.some((other) => box[0] < other[2] && box[2] > other[0] && box[1] < other[3] && box[3] > other[1]);
+  const box = places.find(isFree) || places[0];
   ctx.fillStyle = style;
-  const width = ctx.measureText(text).width, right = u.bbox.left + u.bbox.width;
-  ctx.textAlign = x + 8 * ratio + width > right ? "right" : "left";
-  ctx.fillText(text, ctx.textAlign === "left" ? x + 8 * ratio : x - 8 * ratio, y);
+  [ctx.textAlign, ctx.textBaseline] = ["left", "middle"];
+  ctx.fillText(text, box[0], (box[1] + box[3]) / 2);
   ctx.restore();
+  taken.push(box);
 }
 
 // Latency: which share of the runs took at most so long.
@@ -102,20 +113,23 @@ function tradeoffPlot(place, models) {
   const low = Math.min(...lows), high = Math.max(...highs), margin = Math.max(0.1, 0.15 * (high - low));
   const widest = Math.max(...models.map((m) => m.ms));
   const drawBars = (u) => {
-    const { ctx } = u;
-    order.forEach((k, at) => {
-      const model = models[k], x = u.valToPos(model.ms, "x", true);
+    const { ctx } = u, ratio = devicePixelRatio;
+    const spots = models.map((model) => [u.valToPos(model.ms, "x", true), u.valToPos(model.share, "y", true)]);
+    const ends = models.map((_, k) => [highs[k], lows[k]].map((share) => u.valToPos(share, "y", true)));
+    spots.forEach(([x], k) => {
       ctx.save();
       ctx.strokeStyle = seriesColour(k);
-      ctx.lineWidth = 2 * devicePixelRatio;
+      ctx.lineWidth = 2 * ratio;
       ctx.beginPath();
-      ctx.moveTo(x, u.valToPos(lows[k], "y", true));
-      ctx.lineTo(x, u.valToPos(highs[k], "y", true));
+      ctx.moveTo(x, ends[k][0]);
+      ctx.lineTo(x, ends[k][1]);
       ctx.stroke();
       ctx.restore();
-      const beside = (at % 2 ? 18 : -8) + 28 * (at % 4 > 1 ? (at % 2 ? 1 : -1) : 0); // names of near points keep apart
-      note(u, model.name, x, u.valToPos(model.share, "y", true) + beside * devicePixelRatio, colour("ink"));
     });
+    const taken = spots.flatMap(([x, y], k) => [
+      [x - 6 * ratio, y - 6 * ratio, x + 6 * ratio, y + 6 * ratio], [x - ratio, ends[k][0], x + ratio, ends[k][1]],
+    ]);
+    spots.forEach((spot, k) => nameBeside(u, models[k].name, spot, seriesColour(k), taken));
   };
   chart(place, 260, data, {
     legend: { show: false },

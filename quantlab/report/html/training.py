@@ -64,9 +64,9 @@ def _curves(epochs: Sequence[Mapping[str, Any]]) -> Iterator[Element]:
     held_out = [(epoch["number"], epoch["score"]["loss"]) for epoch in epochs if epoch["score"]["loss"] is not None]
     rates = [(epoch["number"], epoch["learning_rate"]) for epoch in epochs if epoch["learning_rate"] is not None]
     yield curves("Loss", [Curve("trained on", trained), Curve("held out", held_out)])
-    counted = [(epoch["number"], share) for epoch in epochs if (share := _share(epoch["score"])) is not None]
+    counted = [(epoch["number"], 100 * share) for epoch in epochs if (share := _share(epoch["score"])) is not None]
     if counted:
-        yield curves(f"{epochs[0]['score']['measure'].capitalize()}, held out", [Curve("held out", counted)])
+        yield curves(f"{epochs[0]['score']['measure'].capitalize()} in %, held out", [Curve("held out", counted)])
     yield curves("Learning rate in the middle of an epoch", [Curve("weights", rates)])
 
 
