@@ -152,6 +152,11 @@ def plain_table(columns: Sequence[str], *, texts: int = 1, title: str | None = N
     return table
 
 
+def nodes_in_words(count: int) -> str:
+    """Return how many nodes: `1 node`, `2 nodes`."""
+    return "1 node" if count == 1 else f"{count} nodes"
+
+
 def decibels(sqnr: Mapping[str, Any] | None) -> str:
     """Return a signal-to-noise ratio as a cell."""
     if sqnr is None:

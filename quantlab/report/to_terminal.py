@@ -23,6 +23,7 @@ from quantlab.report.tables import (
     error_sentences,
     gpu_table,
     layers_table,
+    nodes_in_words,
     ranges_table,
     samples_sentence,
     sensitivity_table,
@@ -170,13 +171,12 @@ def _notes(notes: Any) -> Iterator[RenderableType]:  # noqa: ANN401 (a list of J
 def _target_lines(name: str, target: Mapping[str, Any]) -> list[str]:
     """Return how much of a model a target quantizes, what the runtime made of it, and why the rest is float."""
     planned, floats = len(target["integer_nodes"]), target["float_nodes"]
-    lines = [
-        f"{name}: {_nodes(planned)} planned in integers, {len(target['tensors'])} tensors quantized{_ran(target)}."
-    ]
+    quantized = f"{nodes_in_words(planned)} planned in integers, {len(target['tensors'])} tensors quantized"
+    lines = [f"{name}: {quantized}{_ran(target)}."]
     reasons = Counter(row["reason"] for row in floats)
-    lines += [f"  {_nodes(count)} float: {reason}" for reason, count in reasons.most_common(_MOST_REASONS)]
+    lines += [f"  {nodes_in_words(count)} float: {reason}" for reason, count in reasons.most_common(_MOST_REASONS)]
     rest = sum(count for _, count in reasons.most_common()[_MOST_REASONS:])
-    lines += [f"  {_nodes(rest)} float for other reasons; the report tells all."] if rest else []
+    lines += [f"  {nodes_in_words(rest)} float for other reasons; the report tells all."] if rest else []
     lines += [f"  {sentence}" for sentence in error_sentences(target)]
     audit = target["audit"] or {"rows": []}
     wrong = [row for row in audit["rows"] if row["is_integer"] != (row["planned"] == "integer")]
@@ -207,10 +207,6 @@ def _ran(target: Mapping[str, Any]) -> str:
     is_built = bool(target.get("build"))  # and nothing of it has run
     where = f"are INT8 layers of the plan that {audit['engine']} built" if is_built else f"run so on {audit['engine']}"
     return f"; {share} of them {where}"
-
-
-def _nodes(count: int) -> str:
-    return "1 node" if count == 1 else f"{count} nodes"
 
 
 def _machine(environment: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from quantlab.report.report import Report
 from quantlab.scheme import Scheme
 from tests.browser import headless, needs_browser
 from tests.report.test_html import HOSTILE, with_name
+from tests.report.test_training_page import content as training_content
 from tests.runs import UNTIMED, classifier, images, labels
 
 pytest.importorskip("selenium.webdriver", reason="needs selenium")
@@ -77,6 +78,25 @@ def test_a_page_of_hostile_names_and_one_of_joined_runs_open_without_complaint(b
         opened(browser, (tmp_path / f"{name}.html").as_uri(), width=390)
         assert browser.get_log("browser") == []
         assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_curves_of_a_training_and_joined_runs_in_time_can_be_read_at_any_width(browser, report, tmp_path, width):
+    trained = Report({**report.content, "qat": training_content()["qat"]})
+    pages = {"trained": to_html(trained), "joined": joined_to_html(join({"a": report, "b": trained}))}
+    for name, text in pages.items():
+        (tmp_path / f"{name}.html").write_text(text, encoding="utf-8")
+        opened(browser, (tmp_path / f"{name}.html").as_uri(), width=width)
+        assert browser.get_log("browser") == []
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+        drawn = browser.execute_script(
+            "return [...document.querySelectorAll('.curves text')].map((text) => {"
+            "  const box = text.getBoundingClientRect(), all = text.ownerSVGElement.getBoundingClientRect();"
+            "  return [box.height, box.left - all.left, all.right - box.right]; })"
+        )
+        assert len(drawn) > 5
+        # Nine pixels of height are letters of about seven points; none is cut off at the drawing's edges.
+        assert [box for box in drawn if box[0] < 9 or min(box[1:]) < 0] == []
 
 
 def test_a_click_on_a_head_sorts_both_ways_and_unknown_numbers_stay_last(browser, address):

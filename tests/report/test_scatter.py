@@ -27,7 +27,7 @@ def test_numbers_of_equal_models_stand_apart_and_within_the_drawing(count: int) 
         assert abs(one[0] - other[0]) >= 17 or abs(one[1] - other[1]) >= 15
     assert all(0 < x < 640 and 0 < y < 300 for x, y in numbers)
     for dot in made.iter("circle"):
-        assert 90 <= float(dot.get("cx", "")) <= 616
+        assert 100 <= float(dot.get("cx", "")) <= 616
         assert 20 <= float(dot.get("cy", "")) <= 252
 
 

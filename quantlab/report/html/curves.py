@@ -14,7 +14,7 @@ from quantlab.markup import Child, element
 
 _WIDTH, _HEIGHT = 640.0, 200.0
 # At the left numbers have room also where the style sheet writes them larger, on a narrow page.
-_LEFT, _RIGHT, _TOP, _BOTTOM = 90.0, 24.0, 14.0, 28.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 100.0, 24.0, 14.0, 28.0
 _SPREAD_OF_LOGARITHMS = 10.0
 
 Place = Callable[[float], float]

@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 
 from quantlab.evaluation.evaluation import HALF_ENGINE
 from quantlab.markup import element
-from quantlab.report.tables import decibels
+from quantlab.report.tables import decibels, nodes_in_words
 
 # More models than this are compared in the tables, not in the head.
 _MOST_MODELS = 3
@@ -76,7 +76,11 @@ def _figures(
         peaks = [row["memory"]["peak_bytes"] / 1e6 for row in (model, reference)]
         yield "Peak memory", f"{peaks[0]:.1f} MB", f"float {peaks[1]:.1f} MB"
     if target is not None and target["audit"] is not None:
-        yield "In integers", f"{target['audit']['share']:.0%}", f"of {len(target['integer_nodes'])} nodes planned"
+        yield (
+            "In integers",
+            f"{target['audit']['share']:.0%}",
+            f"of {nodes_in_words(len(target['integer_nodes']))} planned",
+        )
 
 
 def _in_half(half: Row | None, told: Callable[[Row], str]) -> str:

@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 
 from quantlab.markup import Child, element, number, row, table
 from quantlab.report.html.figures import figure
-from quantlab.report.tables import error_sentences
+from quantlab.report.tables import error_sentences, nodes_in_words
 
 _NONE = "–"
 _HEADS = (
@@ -54,7 +54,8 @@ def _target(name: str, target: Mapping[str, Any], drawn: Mapping[str, Any]) -> I
 
 def _summary(target: Mapping[str, Any]) -> str:
     counts = f"{len(target['tensors'])} tensors quantized, {len(target['skips'])} left float; "
-    nodes = f"{len(target['integer_nodes'])} nodes planned in integers, {len(target['float_nodes'])} left float. "
+    planned = nodes_in_words(len(target["integer_nodes"]))
+    nodes = f"{planned} planned in integers, {len(target['float_nodes'])} left float. "
     audit = target["audit"]
     if audit is None:
         return f"{counts}{nodes}What its runtime makes of them was not measured here."

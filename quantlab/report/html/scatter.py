@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element
 from quantlab.markup import Child, element
 
 _WIDTH, _HEIGHT = 640.0, 300.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 90.0, 24.0, 20.0, 48.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 100.0, 24.0, 20.0, 48.0
 # Where the middle of a number may stand, from its dot: the first place that is free is taken. Above and below,
 # where the interval is drawn, come last.
 _SIDES = ((17, 0), (-17, 0), (17, -17), (-17, -17), (17, 17), (-17, 17), (0, -17), (0, 17))
