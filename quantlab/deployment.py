@@ -28,7 +28,7 @@ from quantlab.engines.tensorrt import (
     installed_runtime,
     profile_for,
 )
-from quantlab.engines.tensorrt.shapes import Shape, worth_telling
+from quantlab.engines.tensorrt.shapes import Shape, ShapeRange, worth_telling
 from quantlab.engines.tensorrt.trtexec import command_lines
 from quantlab.errors import EngineError, PlanError, RecipeError
 from quantlab.evaluation.gpu_latency import GpuLatency, measure_gpu_latency
@@ -168,7 +168,9 @@ def build_deployable(
     return Deployment(path, record, audit, lines)
 
 
-def audit(source: object, *, runtime: str | None = None, settings: BuildSettings | None = None) -> tuple[Audit, ...]:
+def audit(
+    source: object, *, runtime: str | None = None, settings: BuildSettings | None = None, data: object = None
+) -> tuple[Audit, ...]:
     """Return what runtimes make of an INT8 model, or of every model of a run.
 
     Args:
@@ -176,16 +178,18 @@ def audit(source: object, *, runtime: str | None = None, settings: BuildSettings
         runtime: `onnxruntime`, `tensorrt` or `tensorrt_rtx`; None for the one each model was made for, and for
             models of other tools ONNX Runtime.
         settings: how to build for TensorRT; the runtime in it is not used.
+        data: samples that tell TensorRT the sizes of free axes, as for `--data`; None if the settings or the model do.
 
     Raises:
-        RecipeError: the runtime is unknown.
+        RecipeError: the runtime is unknown, or nothing tells the size of a free axis.
+        DataError: the samples do not fit the model.
         PlanError: a model is not quantized.
         EngineError, EngineMissing: the runtime refuses the model, or is not installed.
     """
     if runtime is not None and runtime not in ENGINES:
         raise RecipeError(f"runtime {runtime!r} is unknown; choose one of {', '.join(ENGINES)}")
     found = deployables(source, target=None if runtime is None else _target_of(runtime))
-    return tuple(_audited(each, runtime, settings or BuildSettings()) for each in found)
+    return tuple(_audited(each, runtime, settings or BuildSettings(), data) for each in found)
 
 
 def _megabytes(size_bytes: int | None) -> str:
@@ -238,20 +242,22 @@ def _target_of(runtime: str) -> str:
     return "tensorrt" if runtime in RUNTIMES else runtime
 
 
-def _audited(deployable: Deployable, runtime: str | None, settings: BuildSettings) -> Audit:
+def _audited(deployable: Deployable, runtime: str | None, settings: BuildSettings, data: object) -> Audit:
     model, plan = deployable.model, deployable.plan
     if plan is None:
         raise PlanError(f"{model.name}: it has no Q/DQ pairs, so there is nothing to audit; give an INT8 model")
     if runtime == "onnxruntime" or (runtime is None and deployable.target != "tensorrt"):
         return audit_onnxruntime(model, plan)
     settings = replace(settings, runtime=installed_runtime(runtime))
+    shapes = profile_for(model.inputs, settings.shapes, None if data is None else seen_shapes(data, model.inputs))
     try:
-        engine = build_engines({"model": model}, settings)["model"]
+        engine = build_engines({"model": model}, replace(settings, shapes=worth_telling(shapes, model.inputs)))["model"]
     except EngineError as error:
         if deployable.target != "unknown":
             raise
         raise EngineError(f"{error}; `quantlab lint {model.name}` names what TensorRT refuses, and mends it") from error
-    return audit_tensorrt(model, plan, engine.layers, engine=f"{engine.runtime} {engine.version}")
+    name = f"{engine.runtime} {engine.version}"
+    return audit_tensorrt(model, plan, engine.layers, engine=name, shapes=_per_sample(shapes))
 
 
 def _timed(model: Model, path: Path, record: PlanRecord, batches: Sequence[int]) -> tuple[GpuLatency, ...]:
@@ -269,7 +275,11 @@ def _timed(model: Model, path: Path, record: PlanRecord, batches: Sequence[int])
 def _audit_plan(deployable: Deployable, record: PlanRecord) -> Audit | None:
     if deployable.plan is None:
         return None
-    usual = {name: shape.usual for name, shape in record.shapes.items() if not shape.is_values}
-    per_sample = {name: (1, *shape[1:]) if shape else shape for name, shape in usual.items()}
-    name = f"{record.runtime} {record.version}"
-    return audit_tensorrt(deployable.model, deployable.plan, record.layers, engine=name, shapes=per_sample)
+    name, shapes = f"{record.runtime} {record.version}", _per_sample(record.shapes)
+    return audit_tensorrt(deployable.model, deployable.plan, record.layers, engine=name, shapes=shapes)
+
+
+def _per_sample(shapes: Mapping[str, ShapeRange]) -> dict[str, Shape]:
+    """Return the usual shapes, with a batch of 1; of inputs that are shapes themselves, nothing."""
+    usual = {name: shape.usual for name, shape in shapes.items() if not shape.is_values}
+    return {name: (1, *shape[1:]) if shape else shape for name, shape in usual.items()}

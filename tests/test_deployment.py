@@ -165,6 +165,22 @@ def test_samples_tell_the_free_axes_of_a_float_model(tmp_path: Path) -> None:
 
 @requires_rtx
 @pytest.mark.tensorrt
+def test_samples_tell_the_free_axes_of_a_model_that_is_audited(tmp_path: Path) -> None:
+    text = """
+    <ir_version: 10, opset_import: ["": 18]>
+    free (float[N, 2, H, 8] x, float[4, 2, 3, 3] w) => (float[N, 4, P, Q] y) { [conv] y = Conv(x, w) }
+    """
+    samples = noise(3, 2, 12, 8)
+    ptq(model_from_text(text, {"w": noise(4, 2, 3, 3)}), samples, out=tmp_path, targets=("tensorrt",), **UNTIMED)
+    with pytest.raises(RecipeError, match="nothing tells the size of axis 2"):
+        audit(tmp_path, settings=RTX, runtime="tensorrt_rtx")
+    (found,) = audit(tmp_path, settings=RTX, runtime="tensorrt_rtx", data=samples)
+    assert found.share == 1.0
+    assert found.multiply_adds == 4 * 10 * 6 * 2 * 3 * 3
+
+
+@requires_rtx
+@pytest.mark.tensorrt
 def test_an_input_that_is_a_shape_is_built_for_a_range_of_its_values(tmp_path: Path) -> None:
     text = """
     <ir_version: 9, opset_import: ["": 18]>

@@ -45,6 +45,7 @@ def audit(
     runtime: Runtime = None,
     require: Require = None,
     shape: options.Shapes = None,
+    data: options.SizesData = None,
     plugins: options.Plugins = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -60,7 +61,7 @@ def audit(
 
         settings = BuildSettings(shapes=parse_shapes(shape or ()), plugins=tuple(map(str, plugins or ())))
         with progress_bars(quiet=quiet)(f"auditing {source}", 1):
-            audits = deployment.audit(source, runtime=runtime, settings=settings)
+            audits = deployment.audit(source, runtime=runtime, settings=settings, data=data)
         plain = {"audits": [json_module.loads(each.to_json()) for each in audits]}
         print_result(plain, lambda: _rendered(audits), as_json=json)
         if require is not None:

@@ -32,7 +32,6 @@ Source = Annotated[str, typer.Argument(metavar="MODEL|RUN", help=f"{options.MODE
 Out = Annotated[
     Path | None, typer.Option(metavar="FILE", help="The plan; if not given, beside the model (of `digits`: here).")
 ]
-Data = Annotated[str | None, typer.Option(metavar="DATA", help="Samples that tell the sizes of free axes.")]
 Precisions = Annotated[
     list[str] | None,
     typer.Option(
@@ -60,7 +59,7 @@ def build(
     precision: Precisions = None,
     runtime: options.Runtime = None,
     shape: options.Shapes = None,
-    data: Data = None,
+    data: options.SizesData = None,
     workspace_mb: options.Workspace = None,
     optimization_level: options.OptimizationLevel = None,
     timing_cache: options.TimingCache = None,

@@ -185,6 +185,9 @@ Shapes = Annotated[
         "its values.",
     ),
 ]
+SizesData = Annotated[
+    str | None, typer.Option("--data", metavar="DATA", help="Samples that tell TensorRT the sizes of free axes.")
+]
 Workspace = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Megabytes a layer may use; all there are if not given.")
 ]
