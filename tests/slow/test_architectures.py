@@ -34,6 +34,7 @@ pytestmark = [
     ),
 ]
 
+# Of 224 by 224 pixels; of larger images fewer, so that a network's runs do not take longer than the others'.
 CALIBRATING = 16
 JUDGING = 8
 
@@ -81,6 +82,11 @@ def architecture(name: str) -> Architecture:
     return ARCHITECTURES[name]
 
 
+def fewer(images: int, architecture: Architecture) -> int:
+    """Return how many images of an architecture have the pixels of so many of 224 by 224, at least 2."""
+    return max(2, round(images * 224**2 / architecture.side**2))
+
+
 @pytest.fixture(scope="module")
 def run(architecture: Architecture) -> Run:
     with warnings.catch_warnings():
@@ -88,10 +94,10 @@ def run(architecture: Architecture) -> Run:
         model = architecture.model()
     return ptq(
         model,
-        crops(CALIBRATING, architecture.side),
-        eval_data=crops(JUDGING, architecture.side, seed=1),
+        crops(fewer(CALIBRATING, architecture), architecture.side),
+        eval_data=crops(fewer(JUDGING, architecture), architecture.side, seed=1),
         targets=("onnxruntime", "tensorrt"),
-        samples=CALIBRATING,
+        samples=fewer(CALIBRATING, architecture),
         latency_batches=(),
     )
 
