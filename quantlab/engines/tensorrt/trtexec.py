@@ -6,8 +6,8 @@ off. The lines say everything, so that both versions do, and time, the same: cop
 NVIDIA's porting guide has no option for them.
 
 Sources: samples/common/sampleOptions.cpp and sampleUtils.cpp of TensorRT 10.12, 10.13, 10.16, 11.0 and 11.1; NVIDIA's
-pages on `tensorrt_rtx` (benchmarking, memory, compute capabilities). Not run for this project: the Python packages come
-without these tools.
+pages on `tensorrt_rtx` (benchmarking, memory, compute capabilities), which do not name the options for workspace and
+level; public scripts give it those of `trtexec`. Not run for this project: the Python packages come without the tools.
 """
 
 from __future__ import annotations
