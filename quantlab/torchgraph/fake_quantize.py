@@ -25,7 +25,6 @@ weight of a channel, whose v may be 127.00001, goes on learning.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -79,7 +78,7 @@ def fake_quantize(x: Tensor, scale: Tensor, zero_point: Tensor | None, grid: Gri
         The shape of x, the scale's type.
     """
     factor = grid.gradient_scale(x, scale) if scale.requires_grad else 0.0
-    result: Tensor = _FakeQuantize.apply(x, scale, zero_point, grid, factor)  # type: ignore[no-untyped-call]
+    result: Tensor = _function_for(scale).apply(x, scale, zero_point, grid, factor)
     return result
 
 
@@ -126,7 +125,7 @@ class _FakeQuantize(torch.autograd.Function):
         values = x.to(torch.float32)
         step = along_axis(scale.clamp_min(SMALLEST_SCALE) if learns else scale, x.ndim, grid.axis).to(torch.float32)
         zero = _zeros(x.device) if zero_point is None else along_axis(zero_point, x.ndim, grid.axis).to(torch.float32)
-        result, clipped = _forward_of(values)(values, step, zero, grid.limits)
+        result, clipped = _forward(values, step, zero, grid.limits)
         ctx.limits, ctx.factor, ctx.types, ctx.shape = grid.limits, factor, (x.dtype, scale.dtype), scale.shape
         ctx.save_for_backward(*(values, step, zero) if learns else (clipped,))
         return result.to(scale.dtype)
@@ -139,7 +138,7 @@ class _FakeQuantize(torch.autograd.Function):
             (clipped,) = ctx.saved_tensors
             return gradient.masked_fill(clipped, 0.0).to(of_x), None, None, None, None
         x, scale, zero_point = ctx.saved_tensors
-        by_x, by_scale = _backward_of(gradient)(gradient, x, scale, zero_point, ctx.limits)
+        by_x, by_scale = _backward(gradient, x, scale, zero_point, ctx.limits)
         by_scale = (by_scale * ctx.factor).reshape(ctx.shape).to(of_scale)
         return by_x.to(of_x) if ctx.needs_input_grad[0] else None, by_scale, None, None, None
 
@@ -150,25 +149,13 @@ def _zeros(device: torch.device) -> Tensor:
     return torch.zeros((), dtype=torch.float32, device=device)
 
 
-_Forward = Callable[[Tensor, Tensor, Tensor, tuple[int, int]], tuple[Tensor, Tensor]]
-_Backward = Callable[[Tensor, Tensor, Tensor, Tensor, tuple[int, int]], tuple[Tensor, Tensor]]
+def _function_for(scale: Tensor) -> Any:  # noqa: ANN401 - torch types it per function
+    """Return what computes the formulas: one kernel each way where there is one for the device."""
+    if scale.is_cuda and scale.dtype == torch.float32 and _has_fused_kernels():
+        from quantlab.torchgraph.fused_cuda import FusedFakeQuantize
 
-
-def _forward_of(x: Tensor) -> _Forward:
-    """Return what computes the value: one kernel where there is one for the device."""
-    if x.is_cuda and _has_fused_kernels():
-        from quantlab.torchgraph import fused_cuda
-
-        return fused_cuda.forward
-    return _forward
-
-
-def _backward_of(gradient: Tensor) -> _Backward:
-    if gradient.is_cuda and _has_fused_kernels():
-        from quantlab.torchgraph import fused_cuda
-
-        return fused_cuda.backward
-    return _backward
+        return FusedFakeQuantize
+    return _FakeQuantize
 
 
 @cache

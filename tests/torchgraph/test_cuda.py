@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from quantlab import affine
-from quantlab.affine import Range, encoding_from_range
+from quantlab.affine import SMALLEST_SCALE, Range, encoding_from_range
 from quantlab.graph.model import Model
 from quantlab.scheme import Scheme
 from quantlab.torchgraph.fake_quantize import Grid, fake_quantize
@@ -107,13 +107,16 @@ def test_fake_quantization_equals_the_reference_bit_for_bit(scheme: Scheme) -> N
         assert got.cpu().numpy().tobytes() == affine.fake_quantize(tensor, encoding).tobytes()
 
 
-@pytest.mark.parametrize("axis", [None, 0, 1, 3])
-def test_the_kernels_of_a_gpu_give_the_gradients_of_the_cpu(axis: int | None) -> None:
+@pytest.mark.parametrize("zero_point", [None, 0, 7])
+@pytest.mark.parametrize("axis", [None, 0, 1, -1])
+def test_the_kernels_of_a_gpu_give_the_gradients_of_the_cpu(axis: int | None, zero_point: int | None) -> None:
     x = noise(8, 6, 5, 7, seed=1)
     channels = 1 if axis is None else x.shape[axis]
     scale = np.abs(noise(channels, seed=2)) / 64 + 0.004
-    grid = Grid(-128, 127, axis)
-    found = [_gradients(torch.from_numpy(x), torch.from_numpy(scale), grid, device) for device in ("cpu", "cuda")]
+    zero = None if zero_point is None else torch.full((channels,), zero_point, dtype=torch.uint8)
+    grid = Grid(-128, 127, axis) if zero_point is None else Grid(0, 255, axis)
+    tensors = (torch.from_numpy(x), torch.from_numpy(scale), zero)
+    found = [_gradients(tensors, grid, device) for device in ("cpu", "cuda")]
     (value, by_x, by_scale), (value_there, by_x_there, by_scale_there) = found
     assert torch.equal(value, value_there)
     assert torch.equal(by_x, by_x_there)
@@ -121,14 +124,30 @@ def test_the_kernels_of_a_gpu_give_the_gradients_of_the_cpu(axis: int | None) ->
     torch.testing.assert_close(by_scale_there, by_scale, rtol=1e-5, atol=1e-5)
 
 
-def _gradients(x: torch.Tensor, scale: torch.Tensor, grid: Grid, device: str) -> tuple[torch.Tensor, ...]:
-    values = x.to(device).transpose(0, 1).contiguous().transpose(0, 1).requires_grad_()  # laid out across
-    step = (scale if grid.axis is not None else scale[0]).to(device).requires_grad_()
-    result = fake_quantize(values, step, torch.zeros_like(step, dtype=torch.int8), grid)
+def _gradients(
+    tensors: tuple[torch.Tensor, torch.Tensor, torch.Tensor | None], grid: Grid, device: str
+) -> tuple[torch.Tensor, ...]:
+    x, scale, zero = tensors
+    values = x.to(device).transpose(0, -1).contiguous().transpose(0, -1).requires_grad_()  # laid out across
+    step = (scale if grid.axis is not None else scale[0]).detach().to(device, copy=True).requires_grad_()
+    result = fake_quantize(values, step, None if zero is None else zero.reshape(step.shape).to(device), grid)
     result.square().sum().backward()
     assert values.grad is not None
     assert step.grad is not None
     return result.detach().cpu(), values.grad.cpu(), step.grad.cpu()
+
+
+def test_a_vector_with_a_scale_for_each_element_learns_each_on_a_gpu() -> None:
+    tensors = (torch.tensor([0.3, 0.7, 9.0]), torch.tensor([0.1, 0.2, 0.01]), None)
+    here, there = (_gradients(tensors, Grid(-128, 127, 0), device) for device in ("cpu", "cuda"))
+    torch.testing.assert_close(there[2], here[2], rtol=1e-6, atol=0)
+
+
+def test_a_scale_that_learns_counts_as_no_less_than_the_smallest_on_a_gpu() -> None:
+    scale = torch.tensor(-1.0, device="cuda", requires_grad=True)
+    values = torch.tensor([0.0, 1.0], device="cuda")
+    got = fake_quantize(values, scale, None, Grid(-128, 127))
+    assert got.tolist() == [0.0, np.float32(127 * SMALLEST_SCALE)]
 
 
 def test_values_that_are_not_numbers_stay_so_on_a_gpu() -> None:
