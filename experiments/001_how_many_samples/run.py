@@ -1,56 +1,61 @@
-"""How many samples are enough: calibrate the bundled network on more and more samples and watch what changes.
-
-Run from the repository's root:  python experiments/001_how_many_samples/run.py
-It reads recipe.toml beside it and writes results.json there.
-"""
+"""How many samples are enough: calibrate the bundled network on more and more samples and watch what changes."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from quantlab.calibrators import CALIBRATORS, calibrator_named
-from quantlab.files import replacing
-from quantlab.job import open_job
-from quantlab.pipeline import evaluate_for, quantize
-from quantlab.recipe import Recipe
-from quantlab.resume import collect_for
+from experiments.study import RUNS, markdown, quantlab_run, recipe_of
+from quantlab.calibrators import CALIBRATORS
 
-HERE = Path(__file__).parent
 SAMPLES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 384)
+SHOWN = (1, 8, 16, 32, 64, 128, 384)
+CLOSE_DB = 1.0
+
+Rows = list[dict[str, Any]]
 
 
-def main() -> None:
-    """Write results.json: for every number of samples and calibrator, how far the scales are from the final ones."""
-    recipe = Recipe.load(HERE / "recipe.toml")
-    scales: dict[int, dict[str, dict[str, float]]] = {}
-    rows = []
+def measure() -> Rows:
+    """Return for every number of samples and calibrator how far the scales are from the final ones."""
+    recipe = recipe_of(__file__)
+    scales: dict[tuple[int, str], dict[str, float]] = {}
+    rows: Rows = []
     for samples in SAMPLES:
-        job = open_job(dataclasses.replace(recipe, samples=samples))
-        statistics = collect_for(job).statistics
-        plan = job.plans["onnxruntime"]
-        made = {name: quantize(job, plan, statistics, calibrator_named(name)) for name in CALIBRATORS}
-        scales[samples] = {
-            name: {tensor: float(e.scale) for tensor, e in quantized.encodings.items() if e.scale.ndim == 0}
-            for name, quantized in made.items()
-        }
-        evaluation = evaluate_for(job, {f"onnxruntime {name}": quantized.model for name, quantized in made.items()})
-        for name in CALIBRATORS:
-            row = evaluation.row(f"onnxruntime {name}")
-            assert row.sqnr is not None
-            assert row.drop is not None  # digits are labelled
-            rows.append({"samples": samples, "calibrator": name, "sqnr_db": row.sqnr.db, "drop": row.drop.points})
+        for calibrator in CALIBRATORS:
+            varied = dataclasses.replace(recipe, samples=samples, calibrator=calibrator)
+            report = quantlab_run(varied, RUNS / "001" / f"{calibrator}-{samples}")
+            tensors = report["targets"]["onnxruntime"]["tensors"]
+            scales[samples, calibrator] = {t["tensor"]: t["scale"][0] for t in tensors if t["role"] == "activation"}
+            row = report["evaluation"]["rows"][1]
+            measured = {"sqnr_db": row["sqnr"]["sqnr_db"], "drop": row["drop"]["points"]}
+            rows.append({"samples": samples, "calibrator": calibrator, **measured})
     for row in rows:
-        final, here = scales[SAMPLES[-1]][row["calibrator"]], scales[row["samples"]][row["calibrator"]]
+        final, here = (scales[samples, row["calibrator"]] for samples in (SAMPLES[-1], row["samples"]))
         changes = [abs(here[tensor] / final[tensor] - 1) for tensor in final]
         row["median_scale_change"] = float(np.median(changes))
         row["largest_scale_change"] = float(np.max(changes))
-    with replacing(HERE / "results.json") as temporary:
-        temporary.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    return rows
 
 
-if __name__ == "__main__":
-    main()
+def table(results: Rows) -> str:
+    """Return entropy and minmax, the two ends, as Markdown."""
+    found = {(row["samples"], row["calibrator"]): row for row in results}
+    head = ["samples", "entropy: median change of a scale", "SQNR of the output", "minmax: median change", "SQNR"]
+    lines = []
+    for samples in SHOWN:
+        cells = [str(samples)]
+        for row in (found[samples, "entropy"], found[samples, "minmax"]):
+            change = "-" if samples == SAMPLES[-1] else f"{row['median_scale_change']:.1%}".replace("%", " %")
+            cells += [change, f"{row['sqnr_db']:.1f} dB"]
+        lines.append(cells)
+    return markdown(head, lines)
+
+
+def answer(results: Rows) -> str:
+    """Return the fewest samples from which on the SQNR of no calibrator is as far as CLOSE_DB from its final one."""
+    final = {row["calibrator"]: row["sqnr_db"] for row in results if row["samples"] == SAMPLES[-1]}
+    far = [row["samples"] for row in results if abs(row["sqnr_db"] - final[row["calibrator"]]) >= CLOSE_DB]
+    enough = next(samples for samples in SAMPLES if samples > max(far, default=0))
+    return f"For the bundled digits network, {enough}."

@@ -1,59 +1,108 @@
 """Which calibrator suits which shape of tensor: ReLU, SiLU, gates, logits, attention.
 
-Run from the repository's root:  python experiments/002_which_calibrator/run.py
-It reads recipe.toml beside it and writes results.json there.
-
 Real tensors are those of the bundled network. Shapes it does not have are drawn from a distribution, with a seed:
 attention is the softmax of normal scores, and a tail is normal noise with a share of it twenty times as large.
 """
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+import dataclasses
+from typing import Any
 
 import numpy as np
 
+from experiments.study import RUNS, markdown, quantlab_run, recipe_of
 from quantlab.affine import Range
 from quantlab.calibrators import CALIBRATORS, calibrator_named
 from quantlab.calibrators.squared_error import squared_errors
-from quantlab.comparison import compare
-from quantlab.files import replacing
-from quantlab.job import Job, open_job
-from quantlab.recipe import Recipe
-from quantlab.resume import collect_for
+from quantlab.graph.load import load
 from quantlab.scheme import Scheme
 from quantlab.stats import statistics_of
+from quantlab.stats.table import Statistics
 from quantlab.stats.tensor import TensorStatistics
 
-HERE = Path(__file__).parent
 SCHEMES = {"uint8 affine": Scheme("uint8", symmetric=False), "int8 symmetric": Scheme("int8")}
+SHOWN = {
+    "ReLU (`relu_2`)": ("relu_2", "uint8 affine"),
+    "the same ReLU": ("relu_2", "int8 symmetric"),
+    "convolution (`getitem_12`)": ("getitem_12", "uint8 affine"),
+    "SiLU (`silu`)": ("silu", "uint8 affine"),
+    "the same SiLU": ("silu", "int8 symmetric"),
+    "drawn: gate": ("drawn: gate", "uint8 affine"),
+    "drawn: logits": ("drawn: logits", "uint8 affine"),
+    "drawn: attention": ("drawn: attention", "uint8 affine"),
+    "the same attention": ("drawn: attention", "int8 symmetric"),
+    "drawn: outliers": ("drawn: outliers", "uint8 affine"),
+}
 DRAWN = 200_000
 ATTENTION_KEYS = 197
 OUTLIERS = 20
 
-
-def main() -> None:
-    """Write results.json: the error of every calibrator on every tensor, and whole networks."""
-    recipe = Recipe.load(HERE / "recipe.toml")
-    job = open_job(recipe)
-    found = {**_of_network(job), **_drawn(recipe.seed)}
-    rows = [_row(name, shape, seen, words) for name, (shape, seen) in found.items() for words in SCHEMES]
-    evaluation = compare(job).evaluation
-    networks = [
-        {"name": row.name, "sqnr_db": row.sqnr.db if row.sqnr else None, "drop": row.drop.points if row.drop else None}
-        for row in evaluation.rows[1:]
-    ]
-    with replacing(HERE / "results.json") as temporary:
-        temporary.write_text(json.dumps({"tensors": rows, "networks": networks}, indent=1) + "\n", encoding="utf-8")
+Results = dict[str, list[dict[str, Any]]]
 
 
-def _of_network(job: Job) -> dict[str, tuple[str, TensorStatistics]]:
-    """Return the network's tensors by name, with the operator that computes them."""
-    seen = collect_for(job).statistics.tensors
-    nodes = {value.name: node for node in job.model.graph for value in node.outputs}
-    shapes = {name: nodes[name].op_type if name in nodes else "input" for name in seen}
-    return {name: (shapes[name], statistics) for name, statistics in seen.items()}
+def measure() -> Results:
+    """Return the error of every calibrator on every tensor, and on whole networks."""
+    recipe = recipe_of(__file__)
+    networks = []
+    for calibrator in CALIBRATORS:
+        varied = dataclasses.replace(recipe, calibrator=calibrator)
+        rows = quantlab_run(varied, RUNS / "002" / calibrator)["evaluation"]["rows"][1:]
+        networks += [
+            {
+                "target": row["name"],
+                "calibrator": calibrator,
+                "sqnr_db": row["sqnr"]["sqnr_db"],
+                "drop": row["drop"]["points"],
+            }
+            for row in rows
+        ]
+    found = {**_of_network(), **_drawn(recipe.seed)}
+    tensors = [_row(name, shape, seen, words) for name, (shape, seen) in found.items() for words in SCHEMES]
+    return {"tensors": tensors, "networks": networks}
+
+
+def table(results: Results) -> str:
+    """Return the SQNR of SHOWN and of whole networks in dB as Markdown, the best of a row in bold."""
+    tensors = {(row["tensor"], row["scheme"]): row["calibrators"] for row in results["tensors"]}
+    lines = []
+    for name, (tensor, scheme) in SHOWN.items():
+        cells = [tensors[tensor, scheme][calibrator]["sqnr_db"] for calibrator in CALIBRATORS]
+        lines.append([name, scheme.split()[0], *_best_in_bold(cells)])
+    for target, cells in _whole(results).items():
+        lines.append([f"whole network, {target}", "", *_best_in_bold(list(cells.values()))])
+    return markdown(["tensor", "scheme", *CALIBRATORS], lines)
+
+
+def answer(results: Results) -> str:
+    """Return which calibrator keeps the output of whole networks closest."""
+    best = {target: max(cells, key=cells.__getitem__) for target, cells in _whole(results).items()}
+    return (
+        f"The output stays closest with {' and with '.join(f'{name} for {target}' for target, name in best.items())}."
+    )
+
+
+def _whole(results: Results) -> dict[str, dict[str, float]]:
+    """Return the output's SQNR in dB by target and calibrator."""
+    targets = dict.fromkeys(row["target"] for row in results["networks"])
+    return {
+        target: {row["calibrator"]: row["sqnr_db"] for row in results["networks"] if row["target"] == target}
+        for target in targets
+    }
+
+
+def _best_in_bold(decibels: list[float]) -> list[str]:
+    words = [f"{value:.1f}" for value in decibels]
+    best = f"{max(decibels):.1f}"
+    return [f"**{word}**" if word == best else word for word in words]
+
+
+def _of_network() -> dict[str, tuple[str, TensorStatistics]]:
+    """Return the network's tensors by name, with the operator that computes them, as a run left them."""
+    folder = RUNS / "002" / "entropy"
+    seen = Statistics.load(folder / "stats.npz").tensors
+    nodes = {value.name: node for node in load(folder / "model.fp32.onnx").graph for value in node.outputs}
+    return {name: (nodes[name].op_type if name in nodes else "input", found) for name, found in seen.items()}
 
 
 def _drawn(seed: int) -> dict[str, tuple[str, TensorStatistics]]:
@@ -95,7 +144,3 @@ def _row(name: str, shape: str, seen: TensorStatistics, words: str) -> dict[str,
 def _power(seen: TensorStatistics) -> float:
     """Return the sum of squares in units of a squared bin width, from bin centres."""
     return sum(float(side @ (np.arange(side.size) + 0.5) ** 2) for side in (seen.positive, seen.negative) if side.size)
-
-
-if __name__ == "__main__":
-    main()

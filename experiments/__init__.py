@@ -1,0 +1,1 @@
+"""Studies of quantization with quantlab: `python -m experiments` repeats them."""
