@@ -79,10 +79,15 @@ def few_to_blame(all_nodes: Sqnr, tried: Sequence[KeptFloat]) -> KeptFloat | Non
     Those are the ones whose addition takes away the most, if that is at least `FEWEST_DECIBELS`.
     """
     before = [all_nodes, *(each.sqnr for each in tried)]
-    gains = [each.sqnr.db - earlier.db for each, earlier in zip(tried, before, strict=False)]
+    gains = [_gain(earlier, each.sqnr) for each, earlier in zip(tried, before, strict=False)]
     if not gains or max(gains) < FEWEST_DECIBELS:
         return None
     return tried[gains.index(max(gains))]
+
+
+def _gain(before: Sqnr, after: Sqnr) -> float:
+    """Return by how many decibels the ratio rises; both may be infinite."""
+    return 0.0 if after.db == before.db else after.db - before.db
 
 
 def _plans(model: Model, costly: Sequence[str], place: Place) -> Iterator[tuple[tuple[str, ...], Plan]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pytest
@@ -40,6 +41,14 @@ def kept(*values: float) -> tuple[KeptFloat, ...]:
 def test_the_few_to_blame_are_those_whose_last_takes_away_most(values: Sequence[float], expected: str | None):
     found = few_to_blame(decibels(10.0), kept(*values))
     assert (None if found is None else "".join(found.nodes)) == expected
+
+
+def test_ratios_without_end_gain_nothing_over_each_other():
+    nothing_left, exact = Sqnr(1.0, math.inf, 1), Sqnr(1.0, 0.0, 1)
+    tried = (KeptFloat(("a",), 3, nothing_left), KeptFloat(("a", "b"), 2, exact), KeptFloat(("a", "b", "c"), 2, exact))
+    found = few_to_blame(nothing_left, tried)
+    assert found is not None
+    assert found.nodes == ("a", "b")
 
 
 def sensitivity_of(plan: Plan, *worst: str) -> Sensitivity:
