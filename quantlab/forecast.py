@@ -205,6 +205,9 @@ def _latency_seconds(round_seconds: float) -> float:
 
 def plan_lines(name: str, plan: Plan) -> Iterator[str]:
     """Yield what a plan quantizes, in numbers, and the commonest reasons for what it does not."""
+    if not plan.integer_nodes and not plan.float_nodes:  # read from a Q/DQ model, which tells tensors only
+        yield f"{name}: {len(plan.points)} tensors quantized, as the model has them."
+        return
     yield (
         f"{name}: {len(plan.integer_nodes)} nodes in integers, {len(plan.points)} tensors quantized, "
         f"{len(plan.float_nodes)} nodes kept float."

@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 
 from quantlab.data.batch import Batch
 from quantlab.errors import DataError
+from quantlab.graph.model import Model
 from quantlab.qat.forecast import TrainingForecast, forecast_training
 from quantlab.qat.hooks import Hooks
 from quantlab.qat.opening import TrainingInputs
@@ -20,6 +21,14 @@ from quantlab.qat.settings import QatSettings
 from quantlab.qat.start import Start
 from quantlab.recipe import Recipe
 from tests.qat.networks import digits, solved_network
+
+
+def another_tools(start: Start) -> Model:
+    """Return a Q/DQ model that says nothing of its plan."""
+    model = start.model.clone()
+    model.ir_model.metadata_props.clear()
+    return model
+
 
 RECIPE = Recipe(threads=1, latency_batches=(), samples=64, eval_samples=64)
 
@@ -73,6 +82,9 @@ def test_a_forecast_of_a_model_that_is_quantized_already_collects_nothing(start:
     assert forecast.is_given
     assert forecast.cost.calibration_samples == 0
     assert "collecting" not in str(forecast)
+    assert "tensors quantized, as the model has them." in str(
+        told(QatSettings(device="cpu"), model=another_tools(start))
+    )
     assert str(forecast).startswith("This would train ")
 
 
