@@ -33,7 +33,7 @@ test: $(DEV)  ## run the test suite
 
 slow: $(DEV)  ## real architectures through every target (minutes)
 	$(PIP) transformers scikit-image
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow --timeout 1800
 
 docs-check: $(DEV)  ## run every command and example of README and of --help on stand-in files
 	$(BIN)/python -m pytest -m 'docs or not docs' tests/test_readme.py tests/test_readme_commands.py tests/test_help_commands.py

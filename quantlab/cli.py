@@ -15,7 +15,6 @@ do. Progress bars are on stderr too, and only where that is a terminal.
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import sys
 import threading
@@ -96,14 +95,14 @@ def _ending_in_order() -> Iterator[None]:
     """While the block runs, let `kill`, a batch system and a closed terminal end a command as Ctrl-C does.
 
     So what a command started ends with it, and what it wrote for itself goes. A signal that is ignored, as under
-    `nohup`, stays so. Processes of torchrun end at once: one that waits for another would not hear of it.
+    `nohup`, stays so. A process that waits for another hears of it when the wait ends: over gloo that is at once where
+    the other is gone, and torchrun and batch systems, which send the signal, kill what has not ended soon after.
     """
 
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
-    is_alone = int(os.environ.get("WORLD_SIZE", "1")) == 1
-    is_heard = is_alone and threading.current_thread() is threading.main_thread()
+    is_heard = threading.current_thread() is threading.main_thread()
     names = ("SIGTERM", "SIGHUP") if is_heard else ()
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]  # Windows has no SIGHUP
     numbers = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]

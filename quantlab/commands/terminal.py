@@ -6,9 +6,7 @@ import contextlib
 import json
 import logging
 import os
-import signal
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -51,8 +49,7 @@ def reporting_errors(
     if debug:
         logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
     try:
-        with _terminated_as_interrupted():
-            yield
+        yield
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader of our output has gone, as `head` does: not an error, and Python must not complain at exit.
@@ -68,19 +65,6 @@ def reporting_errors(
         kept = _kept(folder, made, begun) if isinstance(error, KeyboardInterrupt) else ""
         typer.echo(f"quantlab: error: {_one_line(_message(error, kept))}", err=True)
         raise typer.Exit(error.exit_code if isinstance(error, QuantlabError) else 1) from None
-
-
-@contextlib.contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Let SIGTERM, as queues, containers and torchrun send it, end a command as Ctrl-C does: saying what is kept."""
-    if threading.current_thread() is not threading.main_thread():  # where Python lets nobody handle signals
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def usage_message(error: Exception) -> str:

@@ -34,12 +34,12 @@ STAGES = {
 BEFORE_STATISTICS = {"opening", "collecting"}
 
 
-def press_ctrl_c_in(monkeypatch: pytest.MonkeyPatch, where: str, number: signal.Signals = signal.SIGINT) -> None:
+def press_ctrl_c_in(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     module, name = where.rsplit(".", 1)
     function: Callable[..., Any] = getattr(importlib.import_module(module), name)
 
     def interrupted(*arguments: object, **options: object) -> object:
-        signal.raise_signal(number)
+        signal.raise_signal(signal.SIGINT)
         return function(*arguments, **options)
 
     monkeypatch.setattr(importlib.import_module(module), name, interrupted)
@@ -47,15 +47,6 @@ def press_ctrl_c_in(monkeypatch: pytest.MonkeyPatch, where: str, number: signal.
 
 def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-
-
-def test_a_command_that_is_told_to_terminate_ends_as_after_ctrl_c(workplace, quantlab: Quantlab, monkeypatch):
-    before = signal.getsignal(signal.SIGTERM)
-    press_ctrl_c_in(monkeypatch, STAGES["quantizing"], signal.SIGTERM)
-    said = quantlab(*QUICK)
-    assert (said.code, said.out) == (1, "")
-    assert said.err.startswith("quantlab: error: interrupted; the statistics of 16 samples are in")
-    assert signal.getsignal(signal.SIGTERM) is before
 
 
 @pytest.mark.parametrize("stage", STAGES)
