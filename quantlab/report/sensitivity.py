@@ -76,7 +76,9 @@ def _gained(before: Row, after: Row) -> str:
     """Return how accuracy, or without labels agreement, and speed change."""
     told = ""
     if before.drop is not None and after.drop is not None:
-        told += f", and a {after.drop} in accuracy instead of {before.drop.points:+.2f}"
+        low, high = after.drop.interval
+        told += f", and a drop in accuracy of {after.drop.points:+.2f} points [{low:+.2f}, {high:+.2f}]"
+        told += f" instead of {before.drop.points:+.2f}"
     elif before.agreement is not None and after.agreement is not None:
         told += (
             f", and {after.agreement.share:.2%} of the float model's answers instead of {before.agreement.share:.2%}"
