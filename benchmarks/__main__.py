@@ -20,6 +20,7 @@ from benchmarks import (
     kl,
     memory,
     networks,
+    parity,
     speed,
     tensorrt,
 )
@@ -33,6 +34,7 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Finding]]] = {
     "memory": memory.run,
     "kl": kl.run,
     "networks": networks.run,
+    "parity": parity.run,
     "tensorrt": tensorrt.run,
 }
 ON_A_GPU: dict[str, Callable[[Scale], Iterator[Finding]]] = {
