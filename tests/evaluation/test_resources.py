@@ -108,3 +108,24 @@ def test_a_gpu_that_does_not_tell_its_power_is_looked_at_without(monkeypatch):
     fake.nvmlDeviceGetPowerUsage = refuse
     monkeypatch.setitem(sys.modules, "pynvml", fake)
     assert open_gpus().look()[2] is None
+
+
+@pytest.mark.gpu
+@pytest.mark.torch
+def test_the_driver_of_a_real_gpu_tells_work_memory_and_power():
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("there is no CUDA device")
+    pytest.importorskip("pynvml", reason="needs nvidia-ml-py")
+    matrix = torch.ones(4096, 4096, device="cuda")
+    with Monitor() as monitor, monitor.watching(silent)("multiplying", 1) as advance:
+        stop = time.monotonic() + 1.0  # the driver tells a mean over its last 0.2 to 1 s
+        while time.monotonic() < stop:
+            matrix = matrix @ matrix * 0
+            torch.cuda.synchronize()
+        advance(1)
+    seen = monitor.result()
+    assert seen.gpus
+    assert max(look.gpu_share or 0 for look in seen.looks) > 0.1
+    assert max(look.gpu_memory_bytes or 0 for look in seen.looks) > matrix.nbytes
+    assert max(look.gpu_watts or 0 for look in seen.looks) > 10
