@@ -276,6 +276,8 @@ def _register(options: Any, library: str) -> None:  # noqa: ANN401 - ONNX Runtim
     if not Path(library).is_file():
         raise EngineError(f"onnxruntime: operator library {library}: there is no such file")
     try:
-        options.register_custom_ops_library(library)
+        # A bare file name would be looked for on the loader's path, not in the working folder.
+        options.register_custom_ops_library(str(Path(library).absolute()))
     except _exception_classes() as error:
-        raise EngineError(f"onnxruntime: operator library {library}: {error}") from error
+        reason = failure_reason(str(error))
+        raise EngineError(f"onnxruntime: operator library {library}: {reason}") from error

@@ -92,8 +92,18 @@ def test_a_library_that_does_not_exist_is_named(tmp_path: Path):
 def test_a_file_that_is_no_library_is_named(tmp_path: Path):
     library = tmp_path / "ops.so"
     library.write_text("not a library")
-    with pytest.raises(EngineError, match=r"operator library .*ops\.so"):
+    with pytest.raises(EngineError, match=r"operator library .*ops\.so: Failed to load library"):
         OnnxRuntime(libraries=(str(library),)).open(chain())
+
+
+def test_a_library_in_the_working_folder_is_found_by_its_bare_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ops.so").write_text("not a library")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(EngineError) as caught:
+        OnnxRuntime(libraries=("ops.so",)).open(chain())
+    assert "No such file" not in str(caught.value)  # it was opened, and is none
 
 
 @pytest.mark.parametrize("threads", [0, -1])
