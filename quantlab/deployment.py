@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from quantlab.audit import Audit, audit_onnxruntime, audit_tensorrt
+from quantlab.audit import Audit, AuditRow, audit_onnxruntime, audit_tensorrt
 from quantlab.data.batch import Batches, InputSpec
 from quantlab.data.open import first_shapes, open_source
 from quantlab.deployable import Deployable, Precision, deployables, in_precision
@@ -231,11 +231,15 @@ def require_share(audits: Sequence[Audit], required: float) -> None:
         if each.multiply_add_share < required:
             floats = [row for row in each.rows if not row.is_integer]
             largest = max(floats, key=lambda row: row.multiply_adds, default=None)
-            where = f"; the largest that does not is {largest}" if largest is not None else ""
+            where = f"; the largest that does not is {_why_not(largest)}" if largest is not None else ""
             raise EngineError(
                 f"{each.engine}: {each.multiply_add_share:.2%} of the multiply-adds run in INT8, "
                 f"less than the {100 * required:g}% required{where}"
             )
+
+
+def _why_not(row: AuditRow) -> str:
+    return f"{row.node} ({row.op_type}): {row.reason or row.planned_reason or row.ran_as}"
 
 
 def _target_of(runtime: str) -> str:

@@ -101,7 +101,8 @@ class Audit:
     def __str__(self) -> str:
         planned = sum(row.planned == "integer" for row in self.rows)
         made = sum(row.planned == "integer" and row.is_integer for row in self.rows)
-        lines = [f"{self.engine}: {made} of {planned} planned nodes run in integers ({self.share:.0%})"]
+        share = f"{made} of {planned} planned nodes run in integers ({self.share:.0%})"
+        lines = [f"{self.engine}: " + (share if planned else "no node was planned in integers")]
         if self.multiply_adds:
             lines.append(f"  {self.multiply_add_share:.1%} of {self.multiply_adds:,} multiply-adds are on integers")
         counts = Counter(conversion.kind for conversion in self.conversions)

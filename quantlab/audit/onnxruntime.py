@@ -162,6 +162,8 @@ class _Optimized:
             return len(node.inputs) > 7 and node.inputs[7] is not None  # the scale of its output
         if node.op_type == "QuantizeLinear" or node.op_type.startswith("QLinear"):
             return True
+        if node.op_type == "Cast":  # of an image in bytes, say
+            return _is_integer_type(ir.DataType(node.attributes.get_int("to")))
         is_kernel = _INTEGER_OPERATORS.fullmatch(node.op_type) is not None
         return not is_kernel and node.op_type != "DequantizeLinear" and self._reads_integers(node)
 

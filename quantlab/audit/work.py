@@ -3,6 +3,7 @@
     Conv             outputs · inputs per group · kernel
     ConvTranspose    inputs · outputs per group · kernel
     Gemm, MatMul     outputs · K
+    LSTM, GRU, RNN   steps · batch · (weights of the input and of the state)
 
 A free axis counts as 1, or as it is in the shapes given. Nodes inside If, Loop and Scan are not counted.
 """
@@ -22,7 +23,7 @@ Sizes = tuple[int, ...]
 
 
 def multiply_adds(model: Model, shapes: Mapping[str, Sizes] | None = None) -> dict[str, int]:
-    """Return how many multiply-adds each convolution and matrix product does, by node name.
+    """Return how many multiply-adds each convolution, matrix product and recurrent layer does, by name.
 
     Args:
         model: float or quantized; it is not changed.
@@ -46,6 +47,8 @@ def _count(node: ir.Node) -> int:
         return output * left[0 if attribute_int(node, "transA", 0) else -1]
     if node.op_type == "MatMul" and left:
         return output * left[-1]
+    if node.op_type in ("LSTM", "GRU", "RNN") and len(left) > 2:
+        return left[0] * left[1] * (math.prod(right) + math.prod(_sizes(input_at(node, 2))))
     return 0
 
 

@@ -49,3 +49,7 @@ def test_the_json_holds_everything() -> None:
     assert (data["share"], data["multiply_add_share"], data["multiply_adds"]) == (0.5, 0.6, 100)
     assert [item["kind"] for item in data["conversions"]] == ["requantize", "reformat", "reformat"]
     assert data["rows"][0]["multiply_adds"] == 60
+
+
+def test_a_plan_without_integer_nodes_is_not_said_to_be_met_in_full() -> None:
+    assert str(Audit("onnxruntime 1.31.1", ())) == "onnxruntime 1.31.1: no node was planned in integers"

@@ -14,6 +14,7 @@ from quantlab.graph.model import Model
 from quantlab.plan import Plan, Reader
 from quantlab.targets.onnxruntime import OnnxRuntime
 from quantlab.targets.tensorrt import TensorRT
+from tests.models import model_from_text, noise
 from tests.patterns import PATTERNS
 from tests.targets.quantize import quantized
 
@@ -152,3 +153,20 @@ def test_a_convolution_whose_output_nothing_quantizes_is_not_blamed_on_its_bias(
     int8 = quantized(model, TensorRT().place(model))  # which leaves outputs float
     left = {row.node: row.reason for row in audit_onnxruntime(int8, plan_of(int8)).leftovers}
     assert left["conv2"] == "Nothing quantizes y, and an integer Conv ends in a QuantizeLinear."
+
+
+def test_a_float_convolution_of_an_image_in_bytes_is_not_taken_for_an_integer_one() -> None:
+    text = """
+    <ir_version: 10, opset_import: ["": 18]>
+    bytes (uint8[N, 3, 32, 32] image, float[16, 3, 3, 3] w, float[16, 16, 3, 3] w2) => (float[N, 16, 28, 28] y) {
+      [cast] pixels = Cast<to = 1>(image)
+      [stem] a = Conv(pixels, w)
+      [relu] b = Relu(a)
+      [second] y = Conv(b, w2)
+    }
+    """
+    model = model_from_text(text, {"w": noise(16, 3, 3, 3), "w2": noise(16, 16, 3, 3)})
+    plan = OnnxRuntime().place(model, keep_float=("stem",))
+    audit = audit_onnxruntime(quantized(model, plan), plan)
+    assert {row.node: row.is_integer for row in audit.rows} == {"stem": False, "second": True}
+    assert audit.leftovers == ()

@@ -55,6 +55,17 @@ def test_groups_and_transposed_convolutions_are_counted_by_what_they_multiply() 
     assert multiply_adds(model_from_text(text, {"w": noise(6, 5, 2, 2)})) == {"up": 6 * 4 * 4 * 5 * 2 * 2}
 
 
+def test_a_recurrent_layer_multiplies_input_and_state_at_every_step() -> None:
+    text = """
+    <ir_version: 10, opset_import: ["": 17]>
+    steps (float[20, N, 12] x, float[1, 128, 12] w, float[1, 128, 32] r) => (float[20, 1, N, 32] y) {
+      [lstm] y = LSTM<hidden_size = 32>(x, w, r)
+    }
+    """
+    model = model_from_text(text, {"w": noise(1, 128, 12), "r": noise(1, 128, 32)})
+    assert multiply_adds(model, {"x": (20, 2, 12)}) == {"lstm": 20 * 2 * 128 * (12 + 32)}
+
+
 def test_a_transposed_gemm_counts_its_inner_axis() -> None:
     text = """
     <ir_version: 10, opset_import: ["": 18]>
