@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, SupportsIndex, get_args
 
 from quantlab.calibrate import WeightMethod
 from quantlab.calibrators import CALIBRATORS, calibrator_named
@@ -102,6 +102,10 @@ class Recipe:
     qat: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for name in ("input_shapes", "targets", "keep_float", "latency_batches", "libraries"):
+            value = getattr(self, name)
+            if isinstance(value, str | int):  # the letters of a text would be taken for names
+                raise RecipeError(f"{name}: {value!r} is one value; give a tuple of them, ({value!r},)")
         check_name("calibrator", self.calibrator, CALIBRATORS)
         check_name("engine", self.engine, COLLECTORS)
         check_name("weight_ranges", self.weight_ranges, get_args(WeightMethod))
@@ -122,15 +126,14 @@ class Recipe:
             )
         self.build_settings()
         for name in ("samples", "batch_size", "top_k", "memory_cap_mb"):
-            _check_positive(name, getattr(self, name))
+            _check_at_least(1, name, getattr(self, name))
         for name in ("eval_samples", "threads"):
             if getattr(self, name) is not None:
-                _check_positive(name, getattr(self, name))
+                _check_at_least(1, name, getattr(self, name))
         for name in ("layer_samples", "sensitivity_samples"):
-            if getattr(self, name) < 0:
-                raise RecipeError(f"{name}: {getattr(self, name)} is not possible; it must be at least 0")
+            _check_at_least(0, name, getattr(self, name))
         for size in self.latency_batches:
-            _check_positive("latency_batches", size)
+            _check_at_least(1, "latency_batches", size)
         self.calibrator_with_options()
         self.torch_settings()
 
@@ -220,8 +223,14 @@ class Recipe:
         """
         try:
             text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise RecipeError(f"{path}: the recipe cannot be read ({error})") from error
+        except FileNotFoundError as error:
+            raise RecipeError(f"{path}: there is no such file; give a recipe.toml") from error
+        except IsADirectoryError as error:
+            raise RecipeError(f"{path}: this is a folder; give the recipe.toml in it") from error
+        except OSError as error:
+            raise RecipeError(f"{path}: the recipe cannot be read ({error.strerror})") from error
+        except UnicodeDecodeError as error:
+            raise RecipeError(f"{path}: this is no text, so it is no recipe; give a recipe.toml") from error
         return cls.from_toml(text, origin=str(path))
 
 
@@ -238,9 +247,11 @@ def check_name(what: str, name: str, known: Iterable[str]) -> None:
         raise RecipeError(f"{what} {name!r} is unknown; known: {', '.join(names)}{guess}")
 
 
-def _check_positive(name: str, value: int) -> None:
-    if value < 1:
-        raise RecipeError(f"{name}: {value} is not possible; it must be at least 1")
+def _check_at_least(least: int, name: str, value: object) -> None:
+    if not isinstance(value, SupportsIndex) or isinstance(value, bool):  # the integers of numpy are indices too
+        raise RecipeError(f"{name}: {value!r} is not of type int")
+    if int(value) < least:
+        raise RecipeError(f"{name}: {value} is not possible; it must be at least {least}")
 
 
 # What a value of each annotated type may be in TOML.
@@ -271,4 +282,6 @@ def _check_type(where: str, value: object, annotation: str) -> None:
 def _plain(value: Any) -> Any:  # noqa: ANN401 (settings are of several types)
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, SupportsIndex) and not isinstance(value, bool):
+        return int(value)
     return [_plain(item) for item in value] if isinstance(value, tuple | list) else value

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -77,6 +78,12 @@ def test_how_to_build_reads_back_and_becomes_settings():
         ({"threads": 0}, "threads: 0"),
         ({"latency_batches": (0,)}, "latency_batches: 0"),
         ({"calibrator": "minmax", "calibrator_options": {"percentile": 99.0}}, "no setting 'percentile'"),
+        ({"samples": "3"}, "samples: '3' is not of type int"),
+        ({"samples": 2.5}, "samples: 2.5 is not of type int"),
+        ({"targets": "onnxruntime"}, r"one value; give a tuple of them, \('onnxruntime',\)"),
+        ({"keep_float": "head.*"}, "keep_float: .* is one value"),
+        ({"latency_batches": 4}, "latency_batches: 4 is one value"),
+        ({"latency_batches": ("1",)}, "latency_batches: '1' is not of type int"),
         ({"calibrater": "minmax"}, "did you mean 'calibrator'"),
     ],
 )
@@ -105,6 +112,17 @@ def test_a_wrong_recipe_file_names_the_file_and_the_setting(tmp_path, text, comp
         Recipe.load(path)
 
 
-def test_a_missing_recipe_file_is_a_recipe_error(tmp_path):
-    with pytest.raises(RecipeError, match="cannot be read"):
-        Recipe.load(tmp_path / "none.toml")
+def test_a_file_that_is_no_recipe_is_told_from_one_that_is_missing(tmp_path):
+    (tmp_path / "samples.npz").write_bytes(b"\x96\xff")
+    for name, complaint in (
+        ("none.toml", "no such file"),
+        ("", "this is a folder"),
+        ("samples.npz", "this is no text"),
+    ):
+        with pytest.raises(RecipeError, match=complaint):
+            Recipe.load(tmp_path / name)
+
+
+def test_counts_may_be_integers_of_numpy():
+    recipe = Recipe.of({"samples": np.int64(3), "latency_batches": (np.int32(2),)})
+    assert Recipe.from_toml(recipe.to_toml()) == recipe
