@@ -117,3 +117,17 @@ def test_a_command_of_the_readme_ends_well(command: str, folder: Path):
 def test_only_a_command_that_the_readme_shows_is_left_out():
     unused = [words for words in NOT_RUN if not any(words in command for command in COMMANDS)]
     assert not unused
+
+
+def test_what_the_readme_shows_of_the_bundled_network_is_printed_but_for_the_numbers(folder: Path):
+    shown = re.findall(r"^```text\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)[0]
+    done = quantlab("quantlab ptq --calibrator entropy --target onnxruntime --target tensorrt --quiet", folder)
+    assert done.returncode == 0, done.stderr
+    expected, printed = (_without_numbers(text) for text in (shown, done.stdout))
+    assert expected in printed
+
+
+def _without_numbers(text: str) -> str:
+    """Return the words from the first table on: the verdict, and where lines break, follow from the numbers."""
+    table = text[text.index("model ") :]
+    return " ".join(re.sub(r"[+-]?\d[\d.]*", "0", table).split())
