@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from quantlab.affine import Encoding, Encodings
+from quantlab.errors import ModelError
 from quantlab.graph.model import Model
 from quantlab.graph.prepare import prepare
 from quantlab.graph.quantized import is_quantized
@@ -86,11 +87,19 @@ def inspect_model(
     check_torch_settings([model], torch or TorchSettings())
     opened = open_model(model, torch)
     if is_quantized(opened):
-        plan, encodings = read(opened)
-        return Inspection(opened, _operators(opened), {AS_IT_IS: plan}, encodings)
+        return _inspect_quantized(opened)
     shown = prepare(opened) if targets else opened
     plans = {name: target.place(shown, keep_float=keep_float) for name, target in wanted.items()}
     return Inspection(shown, _operators(shown), plans, {})
+
+
+def _inspect_quantized(model: Model) -> Inspection:
+    try:
+        plan, encodings = read(model)
+    except ModelError as error:
+        noted = Model(model.ir_model, model.path, (*model.notes, f"what it quantizes cannot be shown: {error}"))
+        return Inspection(noted, _operators(model), {}, {})
+    return Inspection(model, _operators(model), {AS_IT_IS: plan}, encodings)
 
 
 def _operators(model: Model) -> dict[str, int]:

@@ -107,7 +107,8 @@ def open_float_model(model: object, settings: TorchSettings | None = None) -> Mo
     if nodes:
         others = f" and {len(nodes) - 1} more" if len(nodes) > 1 else ""
         raise ModelError(
-            f"{opened.name}: it is quantized already ({nodes[0]}{others}); give the float model it was made from"
+            f"{opened.name}: it is quantized already ({nodes[0]}{others}); give the float model it was made from; "
+            "`quantlab qat` trains a quantized one, `quantlab lint --fix` places it anew"
         )
     _check_weights(opened)
     return opened

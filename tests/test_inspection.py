@@ -1,11 +1,14 @@
 import json
 
+import numpy as np
+import onnx_ir as ir
 import pytest
 
 import quantlab
 from quantlab.errors import PlanError, RecipeError
 from quantlab.inspection import AS_IT_IS, inspect_model
 from quantlab.targets import TARGETS
+from tests.lint.build import model
 from tests.runs import UNTIMED, classifier, images
 
 
@@ -49,6 +52,14 @@ def test_a_quantized_model_tells_its_own_plan_and_encodings(run):
     scale = float(made.encodings["hidden"].scale)
     assert f"scale={scale:.6g}" in str(inspection)
     assert inspection.to_json()["encodings"]["hidden"]["scale"] == pytest.approx(scale)
+
+
+def test_integers_that_are_not_read_are_named_and_the_rest_is_shown():
+    text = "(float[N,8] x) => (float[N,8] y) { [dq] w_d = DequantizeLinear(w, s) [fc] y = MatMul(x, w_d) }"
+    inspection = inspect_model(model(text, w=np.zeros((8, 8), ir.DataType.INT4.numpy())))
+    assert "DequantizeLinear 1, MatMul 1" in str(inspection)
+    assert "cannot be shown: node 'dq': int4 integers" in str(inspection)
+    assert inspection.plans == {}
 
 
 def test_the_plain_values_are_json(run):

@@ -33,7 +33,9 @@ def test_what_names_no_model_is_refused_with_what_to_give(given):
 
 def test_a_quantized_model_is_no_float_model():
     run = quantlab.ptq(classifier(), images(), **UNTIMED)
-    with pytest.raises(ModelError, match=r"quantized already \(.* and \d+ more\); give the float model"):
+    with pytest.raises(
+        ModelError, match=r"quantized already \(.* and \d+ more\); give the float model .*`quantlab qat`"
+    ):
         open_float_model(run.quantized["onnxruntime"].model)
 
 

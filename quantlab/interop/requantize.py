@@ -17,16 +17,19 @@ import numpy as np
 
 from quantlab.errors import ModelError
 from quantlab.graph.model import Model
+from quantlab.graph.passes.drop_identities import drop_identities
 from quantlab.graph.passes.fold_constants import fold_constants
 from quantlab.graph.passes.lift_constants import lift_constants
 from quantlab.graph.passes.name_everything import name_everything
+from quantlab.graph.passes.widen_halves import widen_halves
 from quantlab.graph.prepare import prepare
 from quantlab.graph.quantized import quantized_nodes
 from quantlab.interop.expand_integers import expand_integers
 from quantlab.interop.known import Known, KnownRange, KnownWeight, is_usable, united
 from quantlab.interop.migrate import Migration, migrate
 from quantlab.interop.sites import Site
-from quantlab.interop.strip import Stripped, strip
+from quantlab.interop.spread import spread
+from quantlab.interop.strip import Stripped, strip, why_it_stays
 from quantlab.interop.weights import PRODUCTS, weight_sites
 from quantlab.plan import Plan, Reader
 from quantlab.targets import target_named
@@ -57,8 +60,14 @@ def requantize(model: Model, target: str) -> Requantized:
         CalibrationError: nothing that the target would quantize has a usable scale.
     """
     stripped, prepared = _float_model(model)
+    types = {site.dtype for site in stripped.sites if site.dtype is not None}
+    if types and all(dtype.numpy().kind not in "iu" for dtype in types):
+        names = ", ".join(sorted(str(dtype.numpy()) for dtype in types))
+        raise ModelError(f"{model.name}: it is quantized to {names}; what can be placed anew is int8 and uint8")
     ranges, unusable = _known_ranges(stripped, is_signed_by_default=target == "tensorrt")
-    known = Known(ranges, _known_weights(stripped))
+    folded = stripped.model.clone()
+    fold_constants(folded.ir_model)  # tools leave the borders of a Pad and the axes of weights behind some nodes
+    known = Known(spread(folded, ranges), _known_weights(stripped, folded))
     migration = migrate(prepared, target_named(target), known, keep_float=_float_products(stripped, prepared))
     return Requantized(migration, _notes(stripped, migration, unusable))
 
@@ -84,17 +93,20 @@ def _float_model(model: Model) -> tuple[Stripped, Model]:
     left = quantized_nodes(stripped.model)
     if left:
         raise ModelError(
-            f"{model.name}: {left[0]} cannot be taken out (its scale or its integers are only known at run time); "
-            "quantize the float model it was made from"
+            f"{model.name}: {left[0]} cannot be taken out ({why_it_stays(stripped.model)}); quantize the float model "
+            "it was made from"
         )
     return stripped, prepare(stripped.model)
 
 
 def _named(model: Model) -> Model:
+    """Return the model in float32, its notes nothing but what that changed, and no tensor twice."""
     named = model.clone()
-    lift_constants(named.ir_model)
-    name_everything(named.ir_model)
-    return named
+    for run_pass in (lift_constants, name_everything):
+        run_pass(named.ir_model)
+    widened = widen_halves(named.ir_model)
+    drop_identities(named.ir_model)
+    return Model(named.ir_model, named.path, widened)
 
 
 def _known_ranges(stripped: Stripped, *, is_signed_by_default: bool) -> tuple[dict[str, KnownRange], list[str]]:
@@ -129,10 +141,8 @@ def _range_of(site: Site, dtype: np.dtype[Any]) -> KnownRange | None:
     return KnownRange(float(low.min()), float(high.max()))
 
 
-def _known_weights(stripped: Stripped) -> dict[Reader, KnownWeight]:
+def _known_weights(stripped: Stripped, folded: Model) -> dict[Reader, KnownWeight]:
     """Return the scales of symmetric int8 weights with the values that they were made for."""
-    folded = stripped.model.clone()
-    fold_constants(folded.ir_model)
     nodes = folded.nodes_by_name()
     known = {}
     for reader, found in weight_sites(stripped).items():
@@ -165,7 +175,9 @@ def _notes(stripped: Stripped, migration: Migration, unusable: Sequence[str]) ->
     kinds = Counter(site.role for site in stripped.sites if site.role == "bias")
     changed = [site.tensor for site in stripped.sites if site.role == "activation" and _becomes_symmetric(site)]
     changed = [tensor for tensor in dict.fromkeys(changed) if tensor in symmetric]
-    notes = ["numerics change: evaluate the new model before you use it"]
+    notes = ["numerics change: evaluate the new model before you use it", *stripped.model.notes]
+    if stripped.model.notes and migration.plan.target == "tensorrt":
+        notes.append("`quantlab build --precision int8+fp16` computes what is not quantized in half precision")
     if changed:
         notes.append(f"{len(changed)} activations became symmetric, with the same largest magnitude")
     if kinds["bias"]:

@@ -225,6 +225,19 @@ def dequantized(node: ir.Node) -> FloatArray | None:
     return np.asarray(np.multiply(offset.astype(np.float32), scale.astype(np.float32)), scale.dtype)
 
 
+def why_it_stays(model: Model) -> str:
+    """Return why the first DequantizeLinear that `strip` left in a model could not go."""
+    node = next(filter(at.is_dequantize, model.graph), None)
+    scale = None if node is None else at.known_constant(node.inputs[1])
+    if node is None or scale is None:
+        return "its scale or its integers are only known at run time"
+    if "block_size" in node.attributes and node.attributes["block_size"].as_int() > 0:
+        return "it has a scale per block of values"
+    if scale.ndim > 1:
+        return f"its scale has shape {list(scale.shape)}, where ONNX wants one number or one row of them"
+    return "its integers are only known at run time, or its scales do not fit them"
+
+
 def _moves_integers(node: ir.Node) -> bool:
     return node.op_type == "Concat" or moves_values(node)
 

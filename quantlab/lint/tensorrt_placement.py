@@ -160,7 +160,7 @@ RULES = (
         "float skip",
         "slow",
         "The skip decides what the convolution that takes in the sum leaves: a float one keeps a second, float copy.",
-        "Quantize the skip; `--fix` does it where the scale is known.",
+        "Quantize the skip. `--fix` does where it knows the range; else calibrate the float model: `quantlab ptq`.",
         float_skip,
     ),
     Rule(

@@ -18,7 +18,8 @@ from quantlab.graph.model import Model
 from quantlab.graph.passes.lift_constants import lift_constants
 from quantlab.graph.passes.name_everything import name_everything
 from quantlab.graph.passes.raise_opset import raise_opset
-from quantlab.graph.quantized import quantized_nodes
+from quantlab.graph.passes.widen_halves import widen_halves
+from quantlab.graph.quantized import integer_nodes
 from quantlab.job import Inputs, Job, open_job
 from quantlab.pipeline import Run, quantize
 from quantlab.plan import Plan, Point, Reader
@@ -111,10 +112,14 @@ def start_from_model(model: Model) -> Start:
     """
     if PLAN_KEY in model.ir_model.metadata_props:
         return Start(model, Plan.from_json(model.ir_model.metadata_props[PLAN_KEY]))
+    _check_trainable(model)
     named = _tidied(model)
     plan, _ = read(named)
     if not plan.points:
-        raise ModelError(_why_no_pairs(model))
+        raise ModelError(
+            f"{model.name}: it has no Q/DQ pairs to train; give samples to quantize it with, prepare(model, data), or "
+            "what quantlab.ptq returned"
+        )
     trainable = unbake(named)
     trained_plan, _ = read(trainable)
     biases = [_bias_point(point, trainable, trained_plan) for point in plan.of_role("bias")]
@@ -155,25 +160,26 @@ def _is_for_tensorrt(scheme: Scheme) -> bool:
     return scheme.dtype == "int8" and scheme.symmetric
 
 
-def _why_no_pairs(model: Model) -> str:
-    integer = quantized_nodes(model)
+def _check_trainable(model: Model) -> None:
+    integer = integer_nodes(model)
     if integer:
-        return (
-            f"{model.name}: {integer[0]} computes in integers, which have no gradient, and there are no Q/DQ pairs; "
-            "export it with QuantizeLinear and DequantizeLinear nodes, or give the float model it was made from"
+        others = f" and {len(integer) - 1} more compute" if len(integer) > 1 else " computes"
+        raise ModelError(
+            f"{model.name}: {integer[0]}{others} in integers, which have no gradient; `quantlab lint --target "
+            "onnxruntime --fix` makes Q/DQ pairs of them where their scales are constants, else give the float model "
+            "it was made from"
         )
-    return (
-        f"{model.name}: it has no Q/DQ pairs to train; give samples to quantize it with, prepare(model, data), or "
-        "what quantlab.ptq returned"
-    )
 
 
 def _tidied(model: Model) -> Model:
-    """Return a clone whose constants are initializers and whose nodes all have names, as plans need it."""
+    """Return a clone whose constants are initializers and whose nodes all have names, as plans need it.
+
+    It is float32: in half precision the steps of training would be lost.
+    """
     clone = model.clone()
     for run_pass in (raise_opset, lift_constants, name_everything):
         run_pass(clone.ir_model)
-    return clone
+    return Model(clone.ir_model, clone.path, (*clone.notes, *widen_halves(clone.ir_model)))
 
 
 def _bias_point(point: Point, trainable: Model, plan: Plan) -> Point | None:

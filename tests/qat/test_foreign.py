@@ -9,8 +9,10 @@ import torch
 from quantlab.data.arrays import array_source
 from quantlab.data.batch import Batches
 from quantlab.engines.onnxruntime import OnnxRuntime
+from quantlab.errors import ModelError
 from quantlab.qat import finish, prepare
 from quantlab.qat.parity import parity_of
+from tests.lint.build import model, pair
 from tests.lint.foreign import FOREIGN
 
 
@@ -33,3 +35,17 @@ def test_a_model_of_another_tool_trains_and_is_deployed_as_it_was_trained(tool: 
     assert parity.worst_steps is not None
     # The output is float: a value that lies on a tie before the head moves it by a fraction of a step.
     assert parity.worst_steps < 1
+
+
+def test_a_model_of_half_precision_is_trained_in_float32() -> None:
+    module = prepare(FOREIGN["modelopt"][0]())
+    assert {parameter.dtype for parameter in module.parameters()} == {torch.float32}
+    assert "half precision became float32" in module.start.model.notes
+
+
+def test_integer_operators_among_pairs_are_refused_with_what_makes_pairs_of_them() -> None:
+    text = f"(float[N,8] x) => (float[N,8] y) {{ {pair('x')}"
+    integer = "[add] a_q = com.microsoft.QLinearAdd(x_q, s, z, x_q, s, z, t, z)"
+    mixed = model(f"{text} {integer} [dq] a = DequantizeLinear(a_q, t, z) [sum] y = Add(a, x_d) }}")
+    with pytest.raises(ModelError, match=r"QLinearAdd 'add' computes in integers.*lint --target onnxruntime --fix"):
+        prepare(mixed)
