@@ -96,10 +96,21 @@ def _open_word(word: str, inputs: Sequence[InputSpec], how: _How) -> Source:
         return _open_digits(word, inputs)
     dataset = find_dataset(word)
     if dataset is not None:
+        _check_means_one(word, dataset.path)
         return open_dataset(dataset, inputs, preprocess=how.preprocess, seed=how.seed)
     if is_python_function(word):
         return _open_object(load_function(word), inputs, how.labels, name=word)
     return _open_path(word, inputs, how)
+
+
+def _check_means_one(word: str, files: Path) -> None:
+    """Refuse a name of `datasets.toml` where the working folder holds other samples of that name."""
+    path = Path(word)
+    if path.exists() and not path.samefile(files):
+        raise DataError(
+            f"{word!r} is a name in datasets.toml, for {files}, and here is a {'folder' if path.is_dir() else 'file'} "
+            f"of that name: give ./{word} for what is here, or rename it"
+        )
 
 
 def _open_path(name: str | Path, inputs: Sequence[InputSpec], how: _How) -> Source:
@@ -109,7 +120,8 @@ def _open_path(name: str | Path, inputs: Sequence[InputSpec], how: _How) -> Sour
     if path.suffix.lower() in (".npz", ".npy"):
         return open_arrays(path, inputs, name=str(name), labels=how.labels)
     names = ", ".join(dataset_names()) or "none"
-    raise DataError(f"{str(name)!r}: no such data; give {'; '.join(FORMS)}. The names in datasets.toml are: {names}")
+    fault = "is there, but no kind of data that is read" if name and path.exists() else "no such data"
+    raise DataError(f"{str(name)!r}: {fault}; give {'; '.join(FORMS)}. The names in datasets.toml are: {names}")
 
 
 def _open_digits(word: str, inputs: Sequence[InputSpec]) -> DigitsSource:

@@ -43,6 +43,24 @@ def test_what_is_no_data_is_refused_with_the_forms_there_are(spec):
         open_source(spec, [IMAGE])
 
 
+def test_a_file_of_another_kind_is_said_to_be_there(tmp_path):
+    (tmp_path / "cat.jpg").write_bytes(b"")
+    with pytest.raises(DataError, match=r"cat\.jpg': is there, but no kind of data that is read; give"):
+        open_source(str(tmp_path / "cat.jpg"), [IMAGE])
+
+
+def test_a_name_that_is_a_data_set_and_a_folder_here_is_not_guessed_at(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "calib_data").mkdir()
+    (tmp_path / "calib_data" / "datasets.toml").write_text('[photos]\nloader = "images"\npath = "photos"\n')
+    for folder in (tmp_path / "calib_data" / "photos", tmp_path / "photos"):
+        folder.mkdir()
+        Image.new("L", (4, 4)).save(folder / "1.png")
+    with pytest.raises(DataError, match=r"here is a folder of that name: give \./photos for what is here"):
+        open_source("photos", [IMAGE])
+    assert isinstance(open_source("./photos", [IMAGE]), ImageFolderSource)
+
+
 def test_a_model_without_inputs_is_refused():
     with pytest.raises(DataError, match="no inputs"):
         open_source(SAMPLES, [])

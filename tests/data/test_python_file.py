@@ -91,7 +91,7 @@ def test_a_missing_file_is_refused(tmp_path):
 def test_a_file_that_is_only_named_does_not_run(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text("raise RuntimeError('it ran')")
-    with pytest.raises(DataError, match="no such data"):
+    with pytest.raises(DataError, match="is there, but no kind of data"):
         open_source(path, [IMAGE])
 
 
