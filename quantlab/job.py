@@ -117,7 +117,7 @@ def open_job(recipe: Recipe, inputs: Inputs | None = None) -> Job:
     model = prepare_with_shapes(original, engine, first_batch(smallest).feeds)
     targets = {name: target_named(name, weight_scales=recipe.weight_scales) for name in recipe.targets}
     plans = {name: target.place(model, keep_float=recipe.keep_float) for name, target in targets.items()}
-    notes = (note, *_data_notes(calibration, evaluation), *model.notes)
+    notes = (note, *_data_notes(recipe, calibration, evaluation), *model.notes)
     warnings = _data_warnings(recipe, original, calibration)
     untrained = random_weights_warning(original)
     warnings += [untrained] if untrained else []
@@ -182,9 +182,13 @@ def _why_nothing(plan: Plan, model: Model) -> str:
     return f"target {plan.target}: nothing is quantized in this model; {why}"
 
 
-def _data_notes(calibration: Batches, evaluation: Batches) -> list[str]:
+def _data_notes(recipe: Recipe, calibration: Batches, evaluation: Batches) -> list[str]:
     sources = [calibration.source, evaluation.source]
-    return list(dict.fromkeys(note for source in sources for note in source_notes(source)))
+    notes = [note for source in sources for note in source_notes(source)]
+    if recipe.preprocess:  # of arrays it only says what they went through before
+        fed_as_is = dict.fromkeys(source.name for source in sources if not hasattr(source, "preprocess"))
+        notes += [f"{name}: preprocessing is for image files; these samples are fed as they are." for name in fed_as_is]
+    return list(dict.fromkeys(notes))
 
 
 def _data_warnings(recipe: Recipe, model: Model, calibration: Batches) -> list[str]:

@@ -25,6 +25,12 @@ def test_the_first_note_says_which_samples_calibrate_and_which_judge():
     assert opened.warnings == ()
 
 
+def test_preprocessing_that_arrays_do_not_go_through_is_noted():
+    note = "preprocessing is for image files; these samples are fed as they are."
+    assert any(note in each for each in job(preprocess={"preset": "imagenet"}).notes)
+    assert not any(note in each for each in job().notes)
+
+
 def test_every_target_has_a_plan_and_their_tensors_are_observed_together():
     opened = job(targets=("onnxruntime", "tensorrt"))
     assert set(opened.plans) == {"onnxruntime", "tensorrt"}

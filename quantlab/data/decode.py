@@ -8,7 +8,10 @@ from __future__ import annotations
 import io
 import math
 import struct
+import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,20 +77,33 @@ def _decode(
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(file, formats=formats) as image:
+        with _large_allowed(), Image.open(file, formats=formats) as image:
             _check_size(image.size, most_pixels)
             pixels = _pixels(image, preprocess)
     except UnidentifiedImageError as error:
         known = f"; send one of {', '.join(formats)}" if formats else "; repair or remove it"
         raise DataError(f"{name}: cannot be read as an image: it is none, or is damaged{known}") from error
     except Image.DecompressionBombError as error:
-        raise DataError(f"{name}: the image is too large to be safe: {error}") from error
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0)  # where Pillow refuses
+        raise DataError(
+            f"{name}: the image is too large to be safe: it has more than {most:,} pixels; shrink or remove it"
+        ) from error
     except _UNREADABLE as error:
         raise DataError(f"{name}: cannot be read as an image: {error}; repair or remove it") from error
     crop = preprocess.crop
     if crop is not None:
         pixels = _centre(pixels, crop, name)
     return _normalise(pixels, preprocess)
+
+
+@contextmanager
+def _large_allowed() -> Iterator[None]:
+    """Let Pillow open a large photograph without a warning; what is too large to be safe is still its error."""
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield
 
 
 def _check_size(size: tuple[int, int], most_pixels: int | None) -> None:

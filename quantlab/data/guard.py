@@ -108,8 +108,10 @@ def range_warnings(observed: Iterable[InputRange], preprocess: Preprocess | None
     """
     warnings = []
     for each in observed:
-        if each.minimum == each.maximum:
-            warnings.append(f"Input {each.name}: every value is {each.minimum:.4g}, so the data are empty of content.")
+        if each.minimum == each.maximum:  # + 0 makes 0 of -0
+            warnings.append(
+                f"Input {each.name}: every value is {each.minimum + 0.0:.4g}, so the data are empty of content."
+            )
         elif each.samples > 1 and each.distinct == 1:
             warnings.append(f"Input {each.name}: all {each.samples} samples are the same.")
         elif each.is_image and preprocess is not None:

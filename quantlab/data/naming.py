@@ -34,10 +34,10 @@ class Naming:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """A sentence about the keys left out, if any."""
-        if not self.left_out:
-            return ()
-        return (f"Not an input of the model, hence left out: {', '.join(self.left_out)}.",)
+        """Sentences about the keys left out, and about a key that feeds an input of another name."""
+        renamed = [f"The array {key!r} feeds the input {name!r}." for name, key in self.keys.items() if key != name]
+        left = f"Not an input of the model, hence left out: {', '.join(self.left_out)}."
+        return (*renamed, *([left] if self.left_out else []))
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -121,7 +121,10 @@ class Preprocess:
         if isinstance(depth, int) and depth != self.depth:
             raise DataError(
                 f"preprocessing gives {self.depth} channels ({self.channels}, {self.layout}), the model needs {spec}"
+                f"{self._remedy(spec, depth)}"
             )
+        if spec.dtype.kind in "iu" and (self.table % 1).any():
+            raise DataError(f"preprocessing gives fractions, the model needs {spec}; use the preset raw")
         if not isinstance(height, int) or not isinstance(width, int):
             return self
         resize = self.resize
@@ -131,6 +134,15 @@ class Preprocess:
         if fitted.crop != (height, width):
             raise DataError(f"preprocessing crops to {_size(fitted.crop)}, the model needs {spec}; leave `crop` out")
         return fitted
+
+    def _remedy(self, spec: InputSpec, depth: int) -> str:
+        """Return what to set where a model's input has another number of channels, as far as the input tells."""
+        other: Layout = "NHWC" if self.layout == "NCHW" else "NCHW"
+        if _image_axes(spec, other)[0] == self.depth:
+            return f"; set layout={other}"
+        if depth in (1, 3):
+            return "; set channels=" + ("GRAY, such as unit,channels=GRAY" if depth == 1 else "RGB")
+        return "; give arrays instead"
 
     def __str__(self) -> str:
         parts = []

@@ -151,8 +151,14 @@ def test_an_image_smaller_than_the_crop_is_refused_by_name(tmp_path):
 def test_an_image_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch):
     path = saved(tmp_path, Image.fromarray(RAMP))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
-    with pytest.raises(DataError, match="too large to be safe"):
+    with pytest.raises(DataError, match="too large to be safe: it has more than 20 pixels; shrink or remove it"):
         read_image(path, RAW)
+
+
+def test_a_large_photograph_is_read_without_a_warning(tmp_path, monkeypatch):
+    path = saved(tmp_path, Image.fromarray(RAMP))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", RAMP.size - 1)  # Pillow warns from there to twice that
+    assert read_image(path, RAW).size
 
 
 def test_a_long_strip_that_would_fill_the_memory_once_resized_is_refused(tmp_path):

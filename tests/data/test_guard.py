@@ -102,6 +102,7 @@ def test_values_far_from_the_declared_ones_are_found():
 
 def test_constant_and_repeated_samples_are_found():
     assert "every value is 0.5" in range_warnings(observed(np.full((4, 3, 8, 8), 0.5, np.float32)))[0]
+    assert "every value is 0," in range_warnings(observed(np.full((4, 3, 8, 8), -0.0, np.float32)))[0]
     assert "all 4 samples are the same" in range_warnings(observed(np.repeat(NORMALISED[:1], 4, axis=0)))[0]
 
 

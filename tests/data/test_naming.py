@@ -35,6 +35,11 @@ def test_further_keys_are_left_out_with_a_note():
     assert naming.notes == ("Not an input of the model, hence left out: token_type_ids.",)
 
 
+def test_an_array_that_feeds_an_input_of_another_name_is_noted():
+    naming = name_keys(["images", "y"], [IMAGE], where="x.npz")
+    assert naming.notes == ("The array 'images' feeds the input 'input'.",)
+
+
 @pytest.mark.parametrize("keys", [["a", "b"], ["y"], [], ["arr_0", "arr_1"]])
 def test_keys_that_do_not_name_the_input_are_refused(keys):
     with pytest.raises(DataError, match=r"f.npz: no array for input input; its keys are .*float32\[N, 1, 4, 4\]"):

@@ -105,8 +105,12 @@ def test_free_height_and_width_leave_images_their_size():
 @pytest.mark.parametrize(
     ("preprocess", "spec", "message"),
     [
-        (Preprocess(), image_input("N", 1, 8, 8), "gives 3 channels"),
-        (Preprocess(layout="NHWC"), image_input("N", 3, 8, 8), "gives 3 channels"),
+        (Preprocess(), image_input("N", 1, 8, 8), "gives 3 channels.* set channels=GRAY"),
+        (Preprocess(layout="NHWC"), image_input("N", 3, 8, 8), "gives 3 channels.* set layout=NCHW"),
+        (PRESETS["imagenet"], image_input("N", 8, 8, 3), "gives 3 channels.* set layout=NHWC"),
+        (Preprocess(channels="GRAY"), image_input("N", 3, 8, 8), "gives 1 channels.* set channels=RGB"),
+        (Preprocess(), image_input("N", 5, 8, 8), "gives 3 channels.* give arrays instead"),
+        (PRESETS["imagenet"], image_input("N", 3, 8, 8, dtype=np.uint8), "gives fractions.* use the preset raw"),
         (Preprocess(crop=(9, 9)), image_input("N", 3, 8, 8), "crops to 9×9"),
         (Preprocess(), image_input("N", 192), "an image has channels, height and width"),
     ],
