@@ -18,7 +18,7 @@ from quantlab.evaluation import Evaluation
 from quantlab.graph.half import is_half
 from quantlab.graph.model import Model
 from quantlab.job import Job
-from quantlab.precision import LARGEST, HalfPrecision, to_half
+from quantlab.precision import LARGEST, SMALLEST, HalfPrecision, to_half
 from quantlab.recipe import Recipe
 from quantlab.stats.table import Statistics
 
@@ -89,15 +89,43 @@ def overflow_warning(model: Model, statistics: Statistics, evaluation: Evaluatio
     return " ".join(told)
 
 
+def underflow_warning(model: Model, statistics: Statistics, evaluation: Evaluation) -> str | None:
+    """Return which tensors become zero as a whole in half precision; None where none does.
+
+    Args:
+        model: the float model.
+        statistics: what was seen of its tensors.
+        evaluation: with a row in half precision, or there is nothing to warn of.
+    """
+    vanishing: dict[str, float] = {}
+    if any(row.name == HALF for row in evaluation.rows):
+        vanishing = _in_half(model, {n: v for n, v in _magnitudes(statistics).items() if 0 < v <= SMALLEST / 2})
+    if not vanishing:
+        return None
+    (name, value), *others = sorted(vanishing.items(), key=lambda item: item[1])
+    more = f" ({len(others)} more likewise)" if others else ""
+    return (
+        f"{HALF}: half precision has nothing below {SMALLEST:.1g} but zero, and {name} reaches no more than {value:.3g}"
+        f"{more}: all of it becomes zero, also in an engine built with --precision fp16."
+    )
+
+
 def _passing(model: Model, statistics: Statistics) -> dict[str, float]:
     """Return the largest magnitudes that float16 tensors would have to hold and cannot, the largest first."""
-    largest = {name: max(abs(seen.minimum), abs(seen.maximum)) for name, seen in statistics.tensors.items()}
-    beyond = {name: value for name, value in largest.items() if value > LARGEST}
-    if not beyond:
+    halves = _in_half(model, {n: v for n, v in _magnitudes(statistics).items() if v > LARGEST})
+    return dict(sorted(halves.items(), key=lambda item: -item[1]))
+
+
+def _magnitudes(statistics: Statistics) -> dict[str, float]:
+    return {name: max(abs(seen.minimum), abs(seen.maximum)) for name, seen in statistics.tensors.items()}
+
+
+def _in_half(model: Model, magnitudes: Mapping[str, float]) -> dict[str, float]:
+    """Return the magnitudes of those tensors that are float16 in half precision."""
+    if not magnitudes:
         return {}
     values = to_half(model).values_by_name()
-    halves = {n: v for n, v in beyond.items() if n in values and values[n].dtype == ir.DataType.FLOAT16}
-    return dict(sorted(halves.items(), key=lambda item: -item[1]))
+    return {n: v for n, v in magnitudes.items() if n in values and values[n].dtype == ir.DataType.FLOAT16}
 
 
 def _reached(passing: Mapping[str, float]) -> str:

@@ -27,7 +27,7 @@ from quantlab.evaluation import Evaluation, EvaluationSettings, evaluate
 from quantlab.evaluation.evaluation import Row
 from quantlab.evaluation.resources import Monitor
 from quantlab.graph.model import Model
-from quantlab.half_precision import half_beside, overflow_warning
+from quantlab.half_precision import half_beside, overflow_warning, underflow_warning
 from quantlab.job import Inputs, Job, open_job
 from quantlab.layerwise import LayerSettings, Layerwise, look_at_layers
 from quantlab.plan import Plan
@@ -257,9 +257,9 @@ def _latency_batches(job: Job) -> tuple[int, ...]:
 
 
 def late_warnings(job: Job, statistics: Statistics, evaluation: Evaluation) -> tuple[str, ...]:
-    """Return what only the evaluation can tell: a float model that guesses, or half precision that overflows."""
-    found = (_chance_warning(job, evaluation), overflow_warning(job.model, statistics, evaluation))
-    return tuple(warning for warning in found if warning is not None)
+    """Return what only the evaluation can tell: a float model that guesses, or numbers that half precision has not."""
+    beyond = (warn(job.model, statistics, evaluation) for warn in (overflow_warning, underflow_warning))
+    return tuple(warning for warning in (_chance_warning(job, evaluation), *beyond) if warning is not None)
 
 
 def _chance_warning(job: Job, evaluation: Evaluation) -> str | None:

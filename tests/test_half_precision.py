@@ -13,7 +13,7 @@ from quantlab.forecast import forecast
 from quantlab.graph.model import Model
 from quantlab.half_precision import HALF
 from quantlab.job import Inputs, open_job
-from quantlab.precision import LARGEST, HalfPrecision, to_half
+from quantlab.precision import LARGEST, SMALLEST, HalfPrecision, to_half
 from quantlab.recipe import Recipe
 from tests.models import model_from_text
 from tests.runs import UNTIMED, classifier, images, labels
@@ -85,6 +85,15 @@ def test_what_overflows_is_a_warning_that_names_tensor_and_number():
     assert not any(HALF in warning for warning in fits.report.warnings)
     (warning,) = [warning for warning in passes.report.warnings if HALF in warning]
     assert f"half precision ends at 65504, and b reaches {LARGEST * 4:.3g}" in warning
+
+
+def test_what_becomes_zero_as_a_whole_is_a_warning_that_names_tensor_and_number():
+    x = samples()
+    largest = np.abs(x).max()
+    fits, vanishes = (quantlab.ptq(scaled_up(1.0), x * f, **FOR_TENSORRT) for f in (1.0, SMALLEST / 100 / largest))
+    assert not any("becomes zero" in warning for warning in fits.report.warnings)
+    (warning,) = [warning for warning in vanishes.report.warnings if "becomes zero" in warning]
+    assert "half precision has nothing below 6e-08 but zero, and a reaches no more than " in warning
 
 
 def test_nan_is_a_warning_and_no_crash():

@@ -22,6 +22,9 @@ from quantlab.graph.passes.queries import constant, is_op
 LARGEST = 65504.0
 """The largest magnitude of half precision."""
 
+SMALLEST = 2.0**-24
+"""The smallest magnitude of half precision; half of it and less becomes zero."""
+
 # Half the distance between two neighbours is at most 2^-12 of a number; a constant that loses 16 times as much lies
 # mostly among the numbers that half precision holds with fewer bits, or not at all.
 _MOST_LOST = 2.0**-8
