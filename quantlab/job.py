@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from quantlab.audit.work import multiply_adds
 from quantlab.collect import observed_tensors
 from quantlab.data.batch import Batch, Batches, Source
 from quantlab.data.conform import Labels
@@ -170,9 +171,9 @@ def _whole_batches(batches: Batches, batch_size: int) -> Batches:
 
 
 def _why_nothing(plan: Plan, model: Model) -> str:
-    """Return that a plan is empty, and why: the model is of half precision, or the reason given most often."""
+    """Return that a plan is empty, and why: the model is of half precision, or the reason behind most of the work."""
     weights = {value.dtype.numpy() for value in model.graph.initializers.values() if value.dtype is not None}
-    reasons = Counter(reason for _, reason in plan.float_nodes).most_common(1)
+    reasons = _reasons_by_work(plan, model).most_common(1)
     if np.dtype(np.float16) in weights and np.dtype(np.float32) not in weights:
         why = "its weights are float16: export it in float32"
     elif reasons:
@@ -180,6 +181,19 @@ def _why_nothing(plan: Plan, model: Model) -> str:
     else:
         why = "it has no operator that runs in integers"
     return f"target {plan.target}: nothing is quantized in this model; {why}"
+
+
+def _reasons_by_work(plan: Plan, model: Model) -> Counter[str]:
+    """Count reasons by the multiply-adds behind them; what multiplies nothing, as a Reshape, only breaks ties."""
+    work, given = multiply_adds(model), dict(plan.float_nodes)
+    skipped = {skip.tensor: skip.reason for skip in plan.skips}
+    reasons: Counter[str] = Counter()
+    for name, node in model.nodes_by_name().items():
+        # A target says of an operator without an integer kernel only why its output stays float.
+        reason = given.get(name) or next((skipped[v.name] for v in node.outputs if v.name in skipped), None)
+        if reason is not None and (name in given or name in work):
+            reasons[reason] += work.get(name, 0) * len(model.graph) + 1
+    return reasons
 
 
 def _data_notes(recipe: Recipe, calibration: Batches, evaluation: Batches) -> list[str]:

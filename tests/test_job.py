@@ -93,6 +93,21 @@ def test_a_model_in_which_nothing_is_quantized_is_warned_of_with_the_reason():
     )
 
 
+def test_the_reason_is_that_of_the_work_not_of_what_only_moves_values():
+    text = """
+    <ir_version: 10, opset_import: ["": 17]>
+    steps (float[N, 3, 8, 8] image, float[1, 32, 8] w, float[1, 32, 8] r, int64[3] sizes) => (float[24, N, 1, 8] y) {
+      [fold] a = Reshape(image, sizes)
+      [turn] b = Transpose<perm = [1, 0, 2]>(a)
+      [lstm] c = LSTM<hidden_size = 8>(b, w, r)
+      [back] y = Transpose<perm = [0, 2, 1, 3]>(c)
+    }
+    """
+    weights = {"w": noise(1, 32, 8), "r": noise(1, 32, 8), "sizes": np.array([-1, 24, 8], np.int64)}
+    (warning,) = job(model=model_from_text(text, weights)).warnings
+    assert "mostly for this reason: ONNX Runtime has no integer kernel for LSTM." in warning
+
+
 def test_half_precision_is_the_reason_where_it_is():
     text = """
     <ir_version: 10, opset_import: ["": 18]>

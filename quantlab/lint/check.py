@@ -43,7 +43,7 @@ class Lint:
         summary = ", ".join(f"{counts[name]} {name}" for name in SEVERITIES if counts[name])
         noun = "finding" if len(self.findings) == 1 else "findings"
         blocks = [_block(findings) for findings in self._by_reason()]
-        return "\n".join([*blocks, f"{self.model}: {len(self.findings)} {noun} ({summary})"])
+        return "\n".join([*blocks, f"{self.model}: {len(self.findings)} {noun} for {self.target} ({summary})"])
 
     def _by_reason(self) -> list[list[Finding]]:
         """Return the findings that have reason and remedy in common together, the gravest first."""

@@ -36,7 +36,7 @@ def _bias_adds(model: Model, decisions: Decisions) -> set[ir.Node]:
 def _reason(node: ir.Node, decisions: Decisions, bias_adds: set[ir.Node]) -> str | None:
     """Why a node is float, or None if it is not."""
     if node in bias_adds:
-        return "It adds the bias of the product before it, and runs with it."
+        return "It adds the bias of the product before it, which leaves float."
     return decisions.reasons.get(node)
 
 

@@ -17,7 +17,7 @@ def test_a_fault_at_many_nodes_is_explained_once() -> None:
         "TRT103 refused: and 5 more, which --json lists",
         "    why: It matters.",
         "    fix: Mend it.",
-        "net.onnx: 9 findings (9 refused)",
+        "net.onnx: 9 findings for tensorrt (9 refused)",
     ]
     assert len(found.to_json()["findings"]) == 9
 

@@ -40,7 +40,7 @@ def test_findings_exit_with_1_and_say_where_why_and_what_to_do(faulty: Path):
     assert lines[0] == "TRT111 refused: dq_b (b): a bias in int32"
     assert lines[1].startswith("    why: TensorRT adds biases in float")
     assert any(line.startswith("    fix: Leave the bias float") for line in lines)
-    assert lines[-1] == "faulty.onnx: 1 finding (1 refused)"
+    assert lines[-1] == "faulty.onnx: 1 finding for tensorrt (1 refused)"
 
 
 def test_findings_as_json(faulty: Path):
