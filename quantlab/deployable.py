@@ -116,7 +116,8 @@ def deployables(
     try:
         plans = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise RunError(f"{folder}: this is no run (plan.json: {error}); give a folder that quantlab wrote") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise RunError(f"{folder}: this is no run (plan.json: {reason}); give a folder that quantlab wrote") from error
     wanted = [name for name in plans if target in (None, name)]
     if not wanted:
         raise RunError(f"{folder}: this run has no model for {target}, only for {', '.join(plans)}")

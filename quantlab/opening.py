@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,9 @@ from quantlab.torchmodels import (
     torch_name,
 )
 from quantlab.zoo import digits_model_path
+
+# Of a folder's models, so many are named where the folder was given in place of one: a run has two or three.
+_MODELS_LISTED = 4
 
 _logger = logging.getLogger(__name__)
 
@@ -59,7 +63,15 @@ def open_model(model: object, settings: TorchSettings | None = None) -> Model:
     made = _open_torch(model, settings)
     if made is not None:
         return made.model
-    raise ModelError(f"model {model!r}: unknown; give an .onnx file, `digits` for the bundled network, {FORMS}")
+    if isinstance(model, str) and model and Path(model).is_dir():
+        models = sorted(path.name for path in Path(model).glob("*.onnx"))
+        listed = [*models[:_MODELS_LISTED], *(["..."] if len(models) > _MODELS_LISTED else [])]
+        raise ModelError(
+            f"{model}: this is a folder; give a model" + (f" in it: {', '.join(listed)}" if models else "")
+        )
+    is_file = isinstance(model, str) and Path(model).is_file()
+    fault = "the file's name does not end in .onnx" if is_file else "unknown"
+    raise ModelError(f"model {model!r}: {fault}; give an .onnx file, `digits` for the bundled network, {FORMS}")
 
 
 def open_with_module(model: object, settings: TorchSettings | None = None) -> tuple[Model, object]:

@@ -31,6 +31,20 @@ def test_what_names_no_model_is_refused_with_what_to_give(given):
         open_model(given)
 
 
+def test_a_folder_is_answered_with_the_models_in_it(tmp_path):
+    with pytest.raises(ModelError, match=r"this is a folder; give a model$"):
+        open_model(str(tmp_path))
+    save(two_convs(), tmp_path / "net.onnx")
+    with pytest.raises(ModelError, match=r"this is a folder; give a model in it: net\.onnx"):
+        open_model(str(tmp_path))
+
+
+def test_a_file_of_another_name_is_not_said_to_be_unknown(tmp_path):
+    (tmp_path / "net.pb").write_bytes(b"")
+    with pytest.raises(ModelError, match=r"net\.pb': the file's name does not end in \.onnx; give"):
+        open_model(str(tmp_path / "net.pb"))
+
+
 def test_a_quantized_model_is_no_float_model():
     run = quantlab.ptq(classifier(), images(), **UNTIMED)
     with pytest.raises(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from quantlab.commands import completion, options
-from quantlab.commands.settings import default_folder, latency_batches, preprocess_settings
+from quantlab.commands.settings import collecting_device, default_folder, latency_batches, preprocess_settings
 from quantlab.commands.terminal import print_result, progress_bars, reporting_errors
 
 SHORT_HELP = "Compare calibrators from one pass over the data."
@@ -100,7 +100,7 @@ def compare(
                 "output": output,
                 "top_k": top_k,
                 "engine": engine,
-                "device": device,
+                "device": collecting_device(engine, device),
                 "threads": threads,
                 "seed": seed,
                 "memory_cap_mb": memory_cap_mb,

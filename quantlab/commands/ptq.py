@@ -6,7 +6,13 @@ import typer
 
 from quantlab.commands import build_options, options
 from quantlab.commands.run import tell_forecast
-from quantlab.commands.settings import calibrator_options, default_folder, latency_batches, preprocess_settings
+from quantlab.commands.settings import (
+    calibrator_options,
+    collecting_device,
+    default_folder,
+    latency_batches,
+    preprocess_settings,
+)
 from quantlab.commands.terminal import print_report, progress_bars, reporting_errors
 from quantlab.ranks import joined
 
@@ -104,7 +110,7 @@ def ptq(
                 "output": output,
                 "top_k": top_k,
                 "engine": engine,
-                "device": device,
+                "device": collecting_device(engine, device),
                 "threads": threads,
                 "seed": seed,
                 "memory_cap_mb": memory_cap_mb,

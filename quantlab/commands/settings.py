@@ -38,6 +38,17 @@ def torch_settings(
     )
 
 
+def collecting_device(engine: str, device: str) -> str:
+    """Return the device to collect statistics on.
+
+    Raises:
+        RecipeError: a GPU is named for an engine that collects on the processor only.
+    """
+    if engine != "torch" and device not in ("auto", "cpu"):
+        raise RecipeError(f"--device {device} is for --engine torch; add that, or leave this out")
+    return device
+
+
 def latency_batches(sizes: Sequence[int] | None, *, is_off: bool) -> tuple[int, ...]:
     """Return the batch sizes to time: those given, else 1; none if timing is off.
 

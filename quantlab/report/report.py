@@ -85,7 +85,8 @@ class Report:
         try:
             return cls.from_json(file.read_text(encoding="utf-8"), origin=str(file))
         except FileNotFoundError as error:
-            raise RunError(f"{file}: there is no such file; give the folder of a finished run") from error
+            hint = "give the folder of a finished run; an interrupted one goes on with the command that began it"
+            raise RunError(f"{file}: there is no such file; {hint}") from error
         except (OSError, UnicodeDecodeError) as error:
             raise RunError(f"{file}: the report cannot be read ({error}); give the report.json of a run") from error
 

@@ -48,7 +48,9 @@ def written(folder: Path) -> set[str]:
     ("model", "complaint"),
     [
         ("nowhere.onnx", "nowhere.onnx: there is no such file"),
-        ("broken", "model 'broken': unknown; give an .onnx file"),
+        ("unheard", "model 'unheard': unknown; give an .onnx file"),
+        ("broken", "broken: this is a folder; give a model in it: corrupt.onnx"),
+        ("broken/nan.npy", "'broken/nan.npy': the file's name does not end in .onnx; give an .onnx file"),
         ("broken/empty.onnx", "it is empty (0 bytes); check that the file was copied whole"),
         ("broken/corrupt.onnx", "this is no ONNX model, or a damaged one"),
         ("broken/truncated.onnx", "this is no ONNX model, or a damaged one"),
@@ -67,6 +69,13 @@ def test_a_model_that_cannot_be_used_is_refused_and_nothing_is_written(here, qua
     assert complaint in refused(quantlab, "ptq", "--model", model, *DATA)
     assert written(here) == before
     assert not (here / "runs").exists()
+
+
+@pytest.mark.parametrize("command", ["ptq", "compare"])
+def test_a_gpu_for_an_engine_that_uses_none_is_wrong_usage(here, quantlab, command):
+    said = quantlab(command, "--device", "cuda")
+    assert (said.code, said.out) == (2, "")
+    assert "--device cuda is for --engine torch; add that, or leave this out" in said.err
 
 
 def test_an_unknown_operator_is_named_with_node_and_domain_and_what_to_do(here, quantlab):
