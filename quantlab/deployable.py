@@ -24,7 +24,7 @@ from quantlab.opening import open_model
 from quantlab.plan import Plan
 from quantlab.precision import to_half
 from quantlab.run_folder import int8_name
-from quantlab.torchmodels import TorchSettings
+from quantlab.torchmodels import TorchSettings, torch_name
 
 Precision = Literal["fp32", "fp16", "int8", "int8+fp16"]
 """What the layers of an engine compute in."""
@@ -109,6 +109,8 @@ def deployables(
         RunError: the folder is no run, or it has no model for the target.
         PlanError: the run's plan cannot be read.
     """
+    if isinstance(source, str | Path) and _looks_like_a_folder(source):
+        raise RunError(f"{source}: there is no such folder; give a model, or the folder of a run")
     if not isinstance(source, str | Path) or not Path(source).is_dir():
         model = open_model(source, torch)
         return (Deployable(model, _read_plan(model, target) if is_quantized(model) else None),)
@@ -124,6 +126,12 @@ def deployables(
     return tuple(
         Deployable(open_model(folder / int8_name(name)), Plan.from_json(json.dumps(plans[name]))) for name in wanted
     )
+
+
+def _looks_like_a_folder(source: str | Path) -> bool:
+    """Whether a name that nothing has can only have been meant as that of a run's folder."""
+    path = Path(source)
+    return len(path.parts) > 1 and not path.suffix and not path.exists() and torch_name(str(source)) is None
 
 
 def _read_plan(model: Model, target: str | None) -> Plan:

@@ -42,6 +42,11 @@ def test_a_run_holds_one_model_per_target_with_its_plan(run: Path) -> None:
     assert [each.target for each in deployables(run, target="tensorrt")] == ["tensorrt"]
 
 
+def test_a_folder_that_is_not_there_is_told_as_one(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="there is no such folder; give a model, or the folder of a run"):
+        deployables(str(tmp_path / "missing"))
+
+
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"this is no run \(plan\.json"):
         deployables(tmp_path)
