@@ -165,10 +165,14 @@ def _check_inputs(first: Model, other: Model) -> None:
     """Check that two models take the same samples; batch size and the order of the inputs play no part."""
     ours, theirs = ({spec.name: spec for spec in model.inputs} for model in (first, other))
     if ours.keys() != theirs.keys() or not all(_agree(spec, theirs[name]) for name, spec in ours.items()):
+        twins = ours.keys() == theirs.keys() and all(
+            _agree(replace(spec, dtype=theirs[name].dtype), theirs[name]) for name, spec in ours.items()
+        )
+        advice = "export both with inputs of one type" if twins else "name models of one origin"
         listed = [", ".join(map(str, model.inputs)) for model in (other, first)]
         raise ModelError(
             f"{other.name}: its inputs ({listed[0]}) are not those of {first.name} ({listed[1]}), so the two cannot "
-            "see the same samples; name models of one origin"
+            f"see the same samples; {advice}"
         )
 
 

@@ -15,6 +15,7 @@ from quantlab.graph.save import save
 from quantlab.progress import Advance
 from quantlab.side_by_side import Samples, diff, evaluate
 from tests.commands.broken import fixed_batch, two_inputs
+from tests.models import model_from_text
 from tests.runs import UNTIMED, classifier, images, labels
 
 QUICK = EvaluationSettings(latency_batch_sizes=(), has_memory=False)
@@ -114,3 +115,12 @@ def test_the_samples_are_limited_and_kept_in_order():
     batches = Samples(images(), limit=5, batch_size=2).batches_for(classifier())
     assert [batch.size for batch in batches] == [2, 2, 1]
     np.testing.assert_array_equal(next(iter(batches)).feeds["image"], images()[:2])
+
+
+def test_models_that_differ_in_the_type_of_an_input_only_are_told_to_be_exported_with_one():
+    def relu(dtype: str) -> Model:
+        text = f'<ir_version: 10, opset_import: ["": 18]> g ({dtype}[N, 4] x) => ({dtype}[N, 4] y) {{ y = Relu (x) }}'
+        return model_from_text(text, {})
+
+    with pytest.raises(ModelError, match="cannot see the same samples; export both with inputs of one type"):
+        evaluate_pair(relu("float"), relu("float16"))

@@ -116,7 +116,7 @@ def _class_notes(root: Path, by_class: dict[str, list[Path]], flat: int) -> list
     if empty:
         notes.append(f"{root}: class folders without images keep their number: {', '.join(empty[:5])}.")
     if flat:
-        notes.append(f"{root}: {flat} images in no class folder were left out.")
+        notes.append(f"{root}: left out, since in no class folder: {flat} of the images.")
     names = list(by_class)
     if all(name.isdecimal() for name in names) and names != sorted(names, key=int):
         notes.append(

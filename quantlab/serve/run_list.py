@@ -177,7 +177,7 @@ class RunList:
 
     def _read(self, name: str, path: Path) -> RunEntry:
         if not os.path.lexists(path / REPORT):
-            return RunEntry(name, path, fault="it was interrupted; the command that began it goes on from there")
+            return RunEntry(name, path, fault="it did not finish; the command that began it goes on from there")
         try:
             return RunEntry(name, path, _model_rows(self._load(path).content))
         except RunError as error:

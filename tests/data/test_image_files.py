@@ -76,7 +76,7 @@ def test_images_beside_class_folders_are_left_out_with_a_note(tmp_path):
     touch(tmp_path, "1.png", "a/2.png")
     found = find_image_files(tmp_path)
     assert len(found.files) == 1
-    assert "1 images in no class folder were left out" in found.notes[0]
+    assert "left out, since in no class folder: 1 of the images." in found.notes[0]
 
 
 def test_a_class_folder_without_images_keeps_its_number(tmp_path):

@@ -52,9 +52,9 @@ def test_a_report_whose_inside_is_damaged_is_listed_as_damaged(root, evaluation)
     assert "report.json: it is damaged" in (faults(root)["one"] or "")
 
 
-def test_an_interrupted_run_is_listed_as_interrupted(root):
+def test_a_run_that_was_interrupted_or_failed_is_listed_as_unfinished(root):
     (root / "half" / "unfinished").mkdir(parents=True)
-    assert "interrupted" in (faults(root)["half"] or "")
+    assert "did not finish" in (faults(root)["half"] or "")
 
 
 def test_a_report_that_is_a_folder_or_a_pipe_is_refused_without_waiting_for_it(root):
