@@ -130,6 +130,8 @@ def parse_cache(text: str, *, origin: str = "calibration cache") -> CalibrationC
     Raises:
         CalibrationError: the first line is no header, a line is no name and scale, or a tensor has two scales.
     """
+    if not text.strip():
+        raise CalibrationError(f"{origin}: it is empty; {_WHAT_IT_IS}")
     lines = [line.removesuffix("\r") for line in text.removeprefix(_BYTE_ORDER_MARK).split("\n")]
     header = lines[0].strip()
     if not _HEADER.fullmatch(header):

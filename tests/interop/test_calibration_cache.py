@@ -102,8 +102,9 @@ def test_the_same_line_twice_is_one_tensor():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "the first line is ''"),
-        ("data: 3c008912\n", "no header"),
+        ("", "it is empty; a cache begins with a line"),
+        ("\n", "it is empty"),
+        ("data: 3c008912\n", "the first line is 'data: 3c008912', no header"),
         ("trt-8601-entropy\n", "no header"),
         ("TRT-8601-EntropyCalibration2\ndata 3c008912\n", "line 2: 'data 3c008912'"),
         ("TRT-8601-EntropyCalibration2\n\ndata: 3c0089123\n", "line 3"),
