@@ -17,13 +17,13 @@ tells, in a session of its own that opens only for this: half a second for 100 M
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-import numpy as np
 import onnx_ir as ir
 
 from quantlab.data.batch import Array, Feeds
@@ -121,8 +121,22 @@ def inferred_tap_bytes(model: Model, taps: Sequence[str]) -> dict[str, int] | No
 def measure_taps(engine: Engine, model: Model, taps: Sequence[str], feeds: Feeds) -> dict[str, int]:
     """Return the bytes of every tapped tensor for some feeds, without keeping the tensors.
 
-    The model is run with the shapes of the taps as outputs in place of the taps. An element whose type the graph
-    does not tell counts as 4 bytes.
+    Raises:
+        EngineError: as `measure_shapes`.
+    """
+    return tap_bytes(model, measure_shapes(engine, model, taps, feeds))
+
+
+def tap_bytes(model: Model, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
+    """Return the bytes of tensors of some shapes; an element whose type the graph does not tell counts as 4 bytes."""
+    by_name = model.values_by_name()
+    return {tap: math.prod(shape) * _item_bytes(by_name[tap]) for tap, shape in shapes.items()}
+
+
+def measure_shapes(engine: Engine, model: Model, taps: Sequence[str], feeds: Feeds) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every tapped tensor for some feeds, without keeping the tensors.
+
+    The model is run with the shapes of the taps as outputs in place of the taps.
 
     Raises:
         EngineError: a tap is no tensor of the model, or the engine refuses the model.
@@ -138,10 +152,7 @@ def measure_taps(engine: Engine, model: Model, taps: Sequence[str], feeds: Feeds
         graph.outputs.append(node.outputs[0])
     with engine.open(tapped) as session:
         measured = session.run(feeds)
-    return {
-        tap: int(np.prod(measured[node.outputs[0].name or ""], dtype=np.int64)) * _item_bytes(by_name[tap])
-        for tap, node in shapes.items()
-    }
+    return {tap: tuple(map(int, measured[node.outputs[0].name or ""])) for tap, node in shapes.items()}
 
 
 @dataclass(frozen=True, slots=True)

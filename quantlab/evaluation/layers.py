@@ -17,7 +17,7 @@ import onnx_ir as ir
 
 from quantlab.data.batch import Array, Batches, Feeds
 from quantlab.engines.engine import Engine, Session
-from quantlab.engines.parts import DEFAULT_MEMORY_CAP_BYTES, measure_taps, tap_groups
+from quantlab.engines.parts import DEFAULT_MEMORY_CAP_BYTES, measure_shapes, tap_bytes, tap_groups
 from quantlab.errors import DataError, EngineError
 from quantlab.evaluation.agreement import SqnrSum
 from quantlab.evaluation.differences import LayerDiff, LayerDifference
@@ -53,7 +53,10 @@ def compare_layers(
         DataError: there is not a single sample, or the data do not fit.
     """
     pairs = matching_tensors(a, b, tensors)
-    return compare_pairs((a, b), (engine, engine), batches, pairs, memory_cap_bytes=memory_cap_bytes)
+    found = compare_pairs((a, b), (engine, engine), batches, pairs, memory_cap_bytes=memory_cap_bytes)
+    for tensor in set(tensors or ()) - {layer.tensor for layer in found.layers}:
+        raise EngineError(f"tensor {tensor!r}: its shapes differ, so it cannot be compared; name others")
+    return found
 
 
 def compare_pairs(
@@ -70,7 +73,8 @@ def compare_pairs(
         models: the one taken as right, and the other.
         engines: what runs each; the first tells the sizes of both models' tensors.
         batches: the samples.
-        pairs: by the name of a tensor in the first model, that of its counterpart.
+        pairs: by the name of a tensor in the first model, that of its counterpart; those of different shapes are left
+            out.
         memory_cap_bytes: the most bytes of tensors held at once.
 
     Raises:
@@ -82,7 +86,7 @@ def compare_pairs(
     sample = next(iter(batches.in_batches_of(min(fixed, default=1))), None)
     if sample is None:
         raise DataError(f"data {batches.name!r}: not a single sample to compare with; check the path and the range")
-    sizes = _pair_sizes(a, b, engine, pairs, repeated(sample.feeds, min(fixed, default=1)))
+    pairs, sizes = _comparable(a, b, engine, pairs, repeated(sample.feeds, min(fixed, default=1)))
     budget = max(1, memory_cap_bytes // 2)  # one part is still held while the next is computed
     differences = {tensor: _Difference() for tensor in pairs}
     for group in tap_groups(sizes, budget):
@@ -172,11 +176,23 @@ def _layers(a: Model, differences: Mapping[str, _Difference]) -> tuple[LayerDiff
     return tuple(sorted(layers, key=lambda layer: (layer.sqnr.db, layer.index)))
 
 
-def _pair_sizes(a: Model, b: Model, engine: Engine, pairs: Mapping[str, str], feeds: Feeds) -> dict[str, int]:
-    """Return the bytes that each pair of tensors takes for some feeds."""
-    ours = measure_taps(engine, a, list(pairs), feeds)
-    theirs = measure_taps(engine, b, list(pairs.values()), feeds)
-    return {tensor: ours[tensor] + theirs[other] for tensor, other in pairs.items()}
+def _comparable(
+    a: Model, b: Model, engine: Engine, pairs: Mapping[str, str], feeds: Feeds
+) -> tuple[dict[str, str], dict[str, int]]:
+    """Return the pairs of one shape, and the bytes that each takes for some feeds.
+
+    Exporters count up names such as `val_7`, so that two models may have one name for different tensors.
+    """
+    ours, theirs = measure_shapes(engine, a, list(pairs), feeds), measure_shapes(engine, b, list(pairs.values()), feeds)
+    same = {tensor: other for tensor, other in pairs.items() if ours[tensor] == theirs[other]}
+    if not same:
+        tensor, other = next(iter(pairs.items()))
+        raise EngineError(
+            f"{a.name} and {b.name}: no tensor of the same name has the same shape ({tensor} is {list(ours[tensor])} "
+            f"in the first, {list(theirs[other])} in the second); compare models of one origin"
+        )
+    taken, by_other = tap_bytes(a, ours), tap_bytes(b, theirs)
+    return same, {tensor: taken[tensor] + by_other[other] for tensor, other in same.items()}
 
 
 def _as_read(value: ir.Value) -> str:

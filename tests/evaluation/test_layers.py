@@ -160,3 +160,22 @@ def test_a_diff_prints_and_becomes_json():
     result = diff()
     assert str(result).splitlines()[0] == "quantized against plain, 20 samples, 3 tensors, worst first"
     assert json.loads(json.dumps(result.to_json(), allow_nan=False))["layers"][0]["tensor"] == result.layers[0].tensor
+
+
+def renamed(formula: str) -> Model:
+    """A model in which an exporter gave the name `a` to another tensor."""
+    return model_from_text(f"other (float[N, 4] x) => (float[N, 4] y) {{ {formula} }}")
+
+
+def test_tensors_of_one_name_and_different_shapes_are_left_out():
+    other = renamed("a = Transpose(x) b = Neg(x) c = Transpose(a) y = Add(b, c)")
+    found = compare_layers(plain(), other, OnnxRuntime(threads=1), batches_of({"x": X}, plain()))
+    assert {layer.tensor for layer in found.layers} == {"b", "y"}
+    with pytest.raises(EngineError, match="tensor 'a': its shapes differ"):
+        compare_layers(plain(), other, OnnxRuntime(threads=1), batches_of({"x": X}, plain()), ["a", "y"])
+
+
+def test_models_whose_tensors_share_names_only_are_told_by_the_first():
+    one = model_from_text("one (float[N, 4] x) => (float[4, N] y) { y = Transpose(x) }")
+    with pytest.raises(EngineError, match=r"same shape \(y is \[1, 4\] in the first, \[4, 1\] in the second\)"):
+        compare_layers(renamed("y = Neg(x)"), one, OnnxRuntime(threads=1), batches_of({"x": X}, plain()))
