@@ -95,7 +95,7 @@ def test_the_help_names_every_calibrator_and_target(capsys):
         (["diff", "net.onnx"], "Missing argument 'SECOND'"),
         (["compare", "--calibrators", "entrpy"], "did you mean 'entropy'?"),
         (["inspect", "--plan", "--target", "cpu"], "'cpu' is unknown; use one of onnxruntime, tensorrt"),
-        (["run", "none.toml"], "none.toml: the recipe cannot be read"),
+        (["run", "none.toml"], "none.toml: there is no such file; give a recipe.toml"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(quantlab: Quantlab, arguments, complaint):
