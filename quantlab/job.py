@@ -19,6 +19,7 @@ from quantlab.engines.engine import Engine
 from quantlab.engines.onnxruntime import OnnxRuntime
 from quantlab.engines.torch import Torch
 from quantlab.errors import DataError, ModelError
+from quantlab.evaluation.judge import fixed_batch
 from quantlab.fingerprint import fingerprint
 from quantlab.graph.model import Model
 from quantlab.graph.origin import random_weights_warning
@@ -147,7 +148,7 @@ def _open_data(recipe: Recipe, inputs: Inputs, model: Model) -> tuple[Batches, B
     source = opened(recipe.data, inputs.data)
     has_eval_data = recipe.eval_data is not None or inputs.eval_data is not None
     eval_source = opened(recipe.eval_data or "", inputs.eval_data) if has_eval_data else None
-    fixed = next((spec.fixed_batch for spec in model.inputs if spec.fixed_batch is not None), None)
+    fixed = fixed_batch(model.inputs)
     chosen = split(source, recipe.samples, eval_source, batch_size=fixed or recipe.batch_size)
     evaluation, sentence = chosen.evaluation, chosen.sentence
     if recipe.eval_samples is not None:

@@ -25,6 +25,7 @@ from quantlab.engines.onnxruntime import OnnxRuntime
 from quantlab.engines.tensorrt import BuildSettings
 from quantlab.evaluation import Evaluation, EvaluationSettings, evaluate
 from quantlab.evaluation.evaluation import Row
+from quantlab.evaluation.judge import fixed_batch
 from quantlab.evaluation.resources import Monitor
 from quantlab.graph.model import Model
 from quantlab.half_precision import half_beside, overflow_warning, underflow_warning
@@ -252,7 +253,7 @@ def _engine_for(job: Job, target: str) -> OnnxRuntime:
 
 
 def _latency_batches(job: Job) -> tuple[int, ...]:
-    fixed = next((spec.fixed_batch for spec in job.model.inputs if spec.fixed_batch is not None), None)
+    fixed = fixed_batch(job.model.inputs)
     return job.recipe.latency_batches if fixed is None or not job.recipe.latency_batches else (fixed,)
 
 

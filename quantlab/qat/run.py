@@ -19,6 +19,7 @@ from quantlab.engines.onnxruntime import OnnxRuntime
 from quantlab.engines.torch import Torch
 from quantlab.engines.torch_device import device_named
 from quantlab.evaluation import Evaluation
+from quantlab.evaluation.judge import fixed_batch
 from quantlab.evaluation.resources import Monitor
 from quantlab.fingerprint import fingerprint
 from quantlab.graph.model import Model
@@ -206,7 +207,7 @@ def training_of(opened: Opened, settings: QatSettings, hooks: Hooks) -> Training
 
 def cut_for(job: Job, settings: QatSettings) -> Cut:
     """Return how the samples of a training are divided; a model's fixed batch counts before the settings'."""
-    fixed = next((spec.fixed_batch for spec in job.model.inputs if spec.fixed_batch is not None), None)
+    fixed = fixed_batch(job.model.inputs)
     return Cut(
         held_out=settings.held_out,
         batch_size=fixed or settings.batch_size,
