@@ -98,7 +98,7 @@ class Forecast:
             lines += [*plan_lines(name, plan), ""]
         lines += [self.build, ""] if self.build else []
         lines += [*cost_lines(self.cost), ""]
-        lines += [*(f"Note: {note}" for note in self.notes), *(f"WARNING: {warning}" for warning in self.warnings)]
+        lines += remark_lines(self.notes, self.warnings)
         return "\n".join(lines)
 
 
@@ -233,6 +233,11 @@ def cost_lines(cost: Cost, training: Sequence[str] = ()) -> Iterator[str]:
     yield f"  evaluating: {cost.models} models in one pass over {samples}, {time_in_words(cost.evaluate_seconds)}"
     yield f"  latency: {time_in_words(cost.latency_seconds) if cost.latency_seconds else 'not measured'}"
     yield "  Deciding ranges, looking at single layers and writing files come on top."
+
+
+def remark_lines(notes: Sequence[str], warnings: Sequence[str]) -> list[str]:
+    """Return the lines that a forecast ends with."""
+    return [*(f"Note: {note}" for note in notes), *(f"WARNING: {warning}" for warning in warnings)]
 
 
 def samples_in_words(count: int | None) -> str:

@@ -28,6 +28,7 @@ from quantlab.forecast import (
     cost_of,
     measure_collecting,
     plan_lines,
+    remark_lines,
     time_in_words,
 )
 from quantlab.job import Job
@@ -119,7 +120,7 @@ class TrainingForecast:
         lines += [*plan_lines(self.target, self.plan), ""]
         lines += [self.build, ""] if self.build else []
         lines += [*cost_lines(self.cost, list(self._training_lines())), ""]
-        lines += [*(f"Note: {note}" for note in self.notes), *(f"WARNING: {warning}" for warning in self.warnings)]
+        lines += remark_lines(self.notes, self.warnings)
         return "\n".join(lines)
 
     def _training_lines(self) -> Iterator[str]:
