@@ -18,7 +18,7 @@ from quantlab.job import Job
 from quantlab.plan import Plan
 from quantlab.progress import Progress
 from quantlab.qdq import bake, insert
-from quantlab.search import KeptFloat, OutputNoise, Sensitivity, few_to_blame, measure_sensitivity, try_kept_float
+from quantlab.search import KeptFloat, OutputNoise, Sensitivity, few_to_blame, sensitivity_of, try_kept_float
 from quantlab.stats.table import Statistics
 from quantlab.targets import target_named
 
@@ -72,8 +72,8 @@ def diagnose(
     sensitivity: Sensitivity | None = None
     try:
         encodings = calibrate(job.model, plan, statistics, calibrator, weights=recipe.weight_ranges)
-        sensitivity = measure_sensitivity(job.model, plan, encodings, engine, batches, progress=progress)
         noise = OutputNoise(job.model, engine, batches)
+        sensitivity = sensitivity_of(noise, plan, encodings, progress=progress)
         tried = try_kept_float(sensitivity, noise, place, quantize, progress=progress)
         suggested = few_to_blame(sensitivity.all_nodes, tried)
         row = None if suggested is None else judge(quantize(place(suggested.nodes)))

@@ -7,6 +7,7 @@ from quantlab.search.sensitivity import NodeSensitivity as NodeSensitivity
 from quantlab.search.sensitivity import OutputNoise as OutputNoise
 from quantlab.search.sensitivity import Sensitivity as Sensitivity
 from quantlab.search.sensitivity import measure_sensitivity as measure_sensitivity
+from quantlab.search.sensitivity import sensitivity_of as sensitivity_of
 
 __all__ = [
     "KeptFloat",
@@ -15,5 +16,6 @@ __all__ = [
     "Sensitivity",
     "few_to_blame",
     "measure_sensitivity",
+    "sensitivity_of",
     "try_kept_float",
 ]

@@ -101,10 +101,20 @@ def measure_sensitivity(
         DataError: there is not a single sample.
         EngineError: the engine refuses a model.
     """
+    return sensitivity_of(OutputNoise(model, engine, batches), plan, encodings, progress=progress)
+
+
+def sensitivity_of(noise: OutputNoise, plan: Plan, encodings: Encodings, *, progress: Progress = silent) -> Sensitivity:
+    """Return what `measure_sensitivity` does, where the float model's outputs are there already.
+
+    Raises:
+        PlanError: the plan wants no node in integers.
+        EngineError: the engine refuses a model.
+    """
     if not plan.integer_nodes:
         raise PlanError(f"plan for {plan.target}: no node is quantized, so there is no sensitivity to measure")
+    model = noise.model
     operators = {name: node.op_type for name, node in model.nodes_by_name().items()}
-    noise = OutputNoise(model, engine, batches)
     rows = []
     with progress("quantizing one node at a time", len(plan.integer_nodes) + 1) as advance:
         whole = noise.of(bake(insert(model, plan, encodings), plan))
